@@ -1,0 +1,79 @@
+"""Transformer stack: one block, scanned over depth, recomputed in the backward pass."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from laminax import nn
+
+
+def attention():
+    """Self-attention of one head over all positions."""
+
+    def init(key, x, **side):
+        size = x.shape[-1]
+        return nn.Variables({"w": jax.random.normal(key, (size, 3 * size)) / size**0.5}, {})
+
+    def apply(params, state, x, ctx):
+        q, k, v = jnp.split(x @ params["w"], 3, axis=-1)
+        scores = q @ jnp.swapaxes(k, 1, 2) / np.sqrt(x.shape[-1]).astype(x.dtype)
+        return jax.nn.softmax(scores) @ v, state
+
+    return nn.Layer(init, apply, "attention")
+
+
+def block():
+    mix = nn.residual(nn.layer_norm(), attention(), nn.dropout(0.3))
+    return nn.serial(mix, nn.residual(nn.layer_norm(), nn.dense(16), nn.relu, nn.dense(8)))
+
+
+DEPTH = 2
+STACK = nn.serial(nn.repeat(nn.remat(block()), DEPTH), nn.rename(nn.dense(2), "head"))
+X, KEY = jax.random.normal(jax.random.key(1), (2, 5, 8)), jax.random.key(2)
+PARAMS, STATE = jax.jit(STACK.init)(jax.random.key(0), X)
+
+
+def test_tree():
+    norm = {"scale": (2, 8), "bias": (2, 8)}
+    assert jax.tree.map(jnp.shape, PARAMS) == {
+        "repeat_0": {
+            "residual_0": {"layer_norm_0": norm, "attention_0": {"w": (2, 8, 24)}},
+            "residual_1": {
+                "layer_norm_0": norm,
+                "dense_0": {"w": (2, 8, 16), "b": (2, 16)},
+                "dense_1": {"w": (2, 16, 8), "b": (2, 8)},
+            },
+        },
+        "head": {"w": (8, 2), "b": (2,)},
+    }
+    assert STATE == {}
+
+
+def test_scanned_equals_unrolled_equals_blocks_by_hand():
+    ctx = nn.Context(KEY, train=True)
+    scanned = STACK.children["repeat_0"]
+    written_out = nn.repeat(block(), DEPTH, unroll=True)
+
+    def by_hand(params, x, ctx):
+        for i in range(DEPTH):
+            own = nn.Context(jax.random.fold_in(ctx.key, i), train=True)
+            x, _ = block().apply(jax.tree.map(lambda leaf, i=i: leaf[i], params), {}, x, own)
+        return x
+
+    ways = (
+        lambda p, x, ctx: scanned.apply(p, {}, x, ctx)[0],
+        lambda p, x, ctx: written_out.apply(p, {}, x, ctx)[0],
+        by_hand,
+    )
+
+    @jax.jit
+    def readings(params):
+        return [
+            jax.value_and_grad(lambda p: jnp.square(way(p, X, ctx)).sum())(params) for way in ways
+        ]
+
+    *got, expected = readings(PARAMS["repeat_0"])
+    for reading in got:
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-4), reading, expected
+        )
