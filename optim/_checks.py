@@ -1,0 +1,67 @@
+"""Eager checks of arguments: a value that is known is judged at once, a JAX tracer is let through.
+
+Every function names the factory (`where`), the argument (`name`), what came and what would do.
+"""
+
+import math
+import operator
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+
+
+def check_positive(where: str, name: str, value: ArrayLike, example: str = "") -> None:
+    """Raise unless 0 < value < ∞."""
+    number = _known(where, name, value)
+    if number is not None and not 0.0 < number < math.inf:
+        raise ValueError(_message(where, name, value, "a finite number above 0", example))
+
+
+def check_nonnegative(where: str, name: str, value: ArrayLike, example: str = "") -> None:
+    """Raise unless 0 ≤ value < ∞."""
+    number = _known(where, name, value)
+    if number is not None and not 0.0 <= number < math.inf:
+        raise ValueError(_message(where, name, value, "a finite number, 0 or above", example))
+
+
+def check_fraction(where: str, name: str, value: ArrayLike, example: str = "") -> None:
+    """Raise unless 0 ≤ value < 1."""
+    number = _known(where, name, value)
+    if number is not None and not 0.0 <= number < 1.0:
+        raise ValueError(_message(where, name, value, "a number in [0, 1)", example))
+
+
+def check_steps(where: str, name: str, value: ArrayLike, example: str = "") -> None:
+    """Raise unless value is a whole number, 1 or above."""
+    number = _known(where, name, value)
+    if number is None:
+        return
+    try:
+        operator.index(value)  # type: ignore[arg-type]  # the call is the check
+    except TypeError as error:
+        raise TypeError(_message(where, name, value, "a whole number (an int)", example)) from error
+    if number < 1:
+        raise ValueError(_message(where, name, value, "a whole number, 1 or above", example))
+
+
+def _known(where: str, name: str, value: ArrayLike) -> float | None:
+    """The value as a float, or None for a tracer; anything but one real number raises."""
+    if np.shape(value) != ():
+        raise ValueError(
+            f"{where}: {name} has shape {np.shape(value)}; expected one number; to try several "
+            f"values, jax.vmap over a function that builds the optimizer from one."
+        )
+    if isinstance(value, jax.core.Tracer):
+        return None
+    if isinstance(value, (bool, str, bytes)) or not np.isrealobj(value):
+        raise TypeError(_message(where, name, value, "a real number"))
+    try:
+        return float(np.asarray(value))
+    except (TypeError, ValueError) as error:
+        raise TypeError(_message(where, name, value, "a real number")) from error
+
+
+def _message(where: str, name: str, value: object, expected: str, example: str = "") -> str:
+    repair = f"; try {name}={example}" if example else ""
+    return f"{where}: {name} is {value!r}; expected {expected}{repair}."

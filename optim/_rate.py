@@ -1,0 +1,76 @@
+"""The learning rate: the last transform of every optimizer here, and the reader of its state.
+
+    update ← −η(t) · update,    t = 0, 1, 2, ...
+
+Its state carries the rate just used, so that a training loop can log it.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.typing import ArrayLike
+
+from ._schedules import Schedule, as_schedule
+
+
+class RateState(NamedTuple):
+    """What `scale_by_rate` keeps."""
+
+    count: jax.Array  # type: ignore[assignment]  # hides tuple.count
+    """int32 (): the updates made, which is the step the schedule is asked for next."""
+    rate: jax.Array
+    """float32 (): the rate of the latest update; before any, the rate that the first will use."""
+
+
+def scale_by_rate(rate: ArrayLike | Schedule) -> optax.GradientTransformationExtraArgs:
+    """Multiply the updates by −η(t), a number or a schedule of the number of updates made.
+
+    The minus turns an ascent direction into a step down, so it stands last in a chain. The product
+    is taken in float32 or wider and returned in the update's own dtype. A traced rate is not
+    checked; a known one that is not above 0 and finite (of a schedule: its value at step 0
+    negative or not finite) raises ValueError.
+
+    >>> import jax.numpy as jnp
+    >>> transform = scale_by_rate(0.5)
+    >>> state = transform.init(jnp.zeros(2))
+    >>> updates, state = transform.update(jnp.array([1.0, -2.0]), state)
+    >>> updates.tolist(), int(state.count), float(state.rate)
+    ([-0.5, 1.0], 1, 0.5)
+    """
+    schedule = as_schedule("scale_by_rate", rate)
+
+    def init(params: optax.Params) -> RateState:
+        count = jnp.zeros((), jnp.int32)
+        return RateState(count, jnp.asarray(schedule(count), jnp.float32))
+
+    def update(
+        updates: optax.Updates, state: RateState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, RateState]:
+        now = schedule(state.count)
+        scaled = jax.tree.map(lambda leaf: _scale(leaf, now), updates)
+        count = optax.safe_increment(state.count)
+        return scaled, RateState(count, jnp.asarray(now, jnp.float32))
+
+    return optax.with_extra_args_support(optax.GradientTransformation(init, update))
+
+
+def rate(opt_state: optax.OptState) -> jax.Array | None:
+    """The learning rate of the latest update, read from anywhere in an optimizer's state.
+
+    float32 (); before the first update, the rate that it will use. Under `select` it is the rate
+    of the first pattern that has one. None where no `scale_by_rate` took part.
+
+    >>> import jax.numpy as jnp
+    >>> float(rate(scale_by_rate(0.5).init(jnp.zeros(2))))
+    0.5
+    """
+    nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, RateState))
+    return next((node.rate for node in nodes if isinstance(node, RateState)), None)
+
+
+def _scale(leaf: jax.Array, rate: ArrayLike) -> jax.Array:
+    wide = np.promote_types(leaf.dtype, np.float32)
+    return (-jnp.asarray(rate, wide) * leaf.astype(wide)).astype(leaf.dtype)

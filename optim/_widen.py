@@ -1,0 +1,76 @@
+"""Arithmetic in float32 or wider around any optax transform, whatever the parameters' dtype.
+
+In bfloat16 a decay of 0.999 rounds to 1, and an average kept with it never forgets. So parameters
+and gradients enter in D, the widest of float32 and the leaves' own dtypes; the state is kept in D;
+the updates leave in the dtype in which they came. For float32 parameters nothing is converted.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.typing import ArrayLike
+
+Cast: TypeAlias = Callable[[ArrayLike], ArrayLike]
+
+
+def widened(
+    build: Callable[[Cast], optax.GradientTransformation],
+) -> optax.GradientTransformationExtraArgs:
+    """The transform `build(cast)` run in D; `cast` brings a hyperparameter, traced or not, to D."""
+
+    def init(params: optax.Params) -> optax.OptState:
+        dtype = _width(params)
+        return _transform(build, dtype).init(_to(dtype, params))
+
+    def update(
+        updates: optax.Updates,
+        state: optax.OptState,
+        params: optax.Params | None = None,
+        **extra: Any,
+    ) -> tuple[optax.Updates, optax.OptState]:
+        dtype = _width(updates)
+        transform = _transform(build, dtype)
+        # optax mixes integer counts with floats, which strict promotion forbids; all else is in D.
+        with jax.numpy_dtype_promotion("standard"):
+            wide, state = transform.update(_to(dtype, updates), state, _to(dtype, params), **extra)
+        return jax.tree.map(lambda new, old: new.astype(old.dtype), wide, updates), state
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _transform(
+    build: Callable[[Cast], optax.GradientTransformation], dtype: Any
+) -> optax.GradientTransformationExtraArgs:
+    return optax.with_extra_args_support(build(lambda value: _hyperparameter(value, dtype)))
+
+
+def _hyperparameter(value: ArrayLike, dtype: Any) -> ArrayLike:
+    # A known value stays a Python float: 1 − β is then taken in double precision.
+    return (
+        jnp.asarray(value, dtype)
+        if isinstance(value, jax.core.Tracer)
+        else float(np.asarray(value))
+    )
+
+
+def _width(tree: Any) -> Any:
+    """The widest real dtype among float32 and the leaves."""
+    reals = [_real(leaf.dtype) for leaf in jax.tree.leaves(tree)]
+    return reduce(np.promote_types, reals, np.dtype(np.float32))
+
+
+def _real(dtype: Any) -> Any:
+    return jnp.finfo(dtype).dtype  # type: ignore[no-untyped-call]
+
+
+def _to(dtype: Any, tree: Any) -> Any:
+    def cast(leaf: Any) -> jax.Array:
+        # Complex leaves stay complex: promotion with the real D keeps their kind.
+        return jnp.asarray(leaf, np.promote_types(leaf.dtype, dtype))
+
+    return jax.tree.map(cast, tree)
