@@ -1,0 +1,117 @@
+"""One leaf of a tree as JSON and bytes, and back.
+
+An entry is {"value": v} for a Python number or string; {"dtype", "shape", "sha256"} for an array,
+whose bytes stand in the file under the same path; and with "key" added, the name of the
+implementation, for typed keys, whose bytes are their key data.
+"""
+
+import hashlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+Entry = dict[str, Any]
+
+
+class DamageError(Exception):
+    """What is in the file is not what was saved."""
+
+
+_SCALARS = (bool, int, float, str)
+# Others are stored as bytes: the format lacks them, or its NumPy reader does.
+_NATIVE = {
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("bfloat16", "float16", "float32", "float64"),
+}
+
+
+def encode(path: str, leaf: Any) -> tuple[Entry, NDArray[Any] | None]:
+    """The entry of a leaf, and the array to store for it, if any."""
+    if type(leaf) in _SCALARS:
+        return {"value": leaf}, None
+    spec(path, leaf)
+    if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct):
+        raise TypeError(
+            f"save: {path!r} is {leaf}, which holds no numbers; save the arrays, outside of jit."
+        )
+    entry: Entry = {}
+    if _is_key(leaf):
+        entry["key"] = str(jax.random.key_impl(leaf))
+        leaf = jax.random.key_data(leaf)
+    # The writer stores memory as it lies, so: row-major, native byte order, and unlike
+    # np.ascontiguousarray no axis added to a scalar.
+    array = np.asarray(leaf, order="C")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    flat = array.reshape(-1).view(np.uint8)
+    entry |= {"dtype": array.dtype.name, "shape": list(array.shape), "sha256": _digest(flat)}
+    return entry, array if array.dtype.name in _NATIVE else flat
+
+
+def decode(path: str, entry: Entry, stored: NDArray[Any] | None, template: Any) -> Any:
+    """The leaf of an entry: NumPy where the template is, a JAX array else, or the plain value."""
+    if stored is None:
+        return entry["value"]
+    flat = stored.reshape(-1).view(np.uint8)
+    if _digest(flat) != entry["sha256"]:
+        raise DamageError(f"the bytes of {path!r} are not those that were saved")
+    array = flat.view(np.dtype(entry["dtype"])).reshape(entry["shape"])
+    if "key" in entry:
+        return jax.random.wrap_key_data(jnp.array(array), impl=entry["key"])
+    return array if isinstance(template, np.ndarray | np.generic) else jnp.array(array)
+
+
+def stored_spec(entry: Entry) -> str:
+    """What an entry holds, to compare with `spec` of a template's leaf."""
+    if "value" in entry:
+        return type(entry["value"]).__name__
+    shape = tuple(entry["shape"])
+    if "key" not in entry:
+        return _describe(np.dtype(entry["dtype"]), shape)
+    data = np.zeros(shape, np.uint32)
+    key = jax.eval_shape(lambda d: jax.random.wrap_key_data(d, impl=entry["key"]), data)
+    return _describe(key.dtype, key.shape)
+
+
+def spec(path: str, leaf: Any) -> str:
+    """What a leaf is: "float32[3, 4]", "key<fry>[]", "int".
+
+    Raises:
+        TypeError: a leaf that is no array of numbers, key, number or string.
+    """
+    if type(leaf) in _SCALARS:
+        return type(leaf).__name__
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is None or not (_is_key(leaf) or _is_numeric(dtype)):
+        found = type(leaf).__name__ if dtype is None else f"an array of {dtype}"
+        raise TypeError(
+            f"checkpoint: {path!r} is {found}; a tree to save holds arrays of numbers, typed keys,"
+            " bool, int, float and str. Convert it or leave it out."
+        )
+    return _describe(dtype, leaf.shape)
+
+
+def too_wide(leaf: Any) -> bool:
+    """Whether JAX would narrow this leaf of a template, for want of `jax_enable_x64`."""
+    if isinstance(leaf, (*_SCALARS, np.ndarray, np.generic)) or _is_key(leaf):
+        return False
+    return bool(jax.dtypes.canonicalize_dtype(leaf.dtype) != leaf.dtype)
+
+
+def _describe(dtype: Any, shape: tuple[int, ...]) -> str:
+    return f"{getattr(dtype, 'name', dtype)}{list(shape)}"
+
+
+def _is_key(leaf: Any) -> bool:
+    return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+
+
+def _is_numeric(dtype: Any) -> bool:
+    wider = np.dtype(dtype).itemsize > (16 if np.dtype(dtype).kind == "c" else 8)
+    return not wider and bool(jnp.issubdtype(dtype, jnp.number) or dtype == np.bool_)
+
+
+def _digest(flat: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(flat.data).hexdigest()

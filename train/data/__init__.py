@@ -1,0 +1,12 @@
+"""The data stream, splits and data sets."""
+
+from ._datasets import DataSet as DataSet
+from ._datasets import digits as digits
+from ._datasets import mnist as mnist
+from ._idx import read_idx as read_idx
+from ._split import rows as rows
+from ._split import split as split
+from ._stream import gather as gather
+from ._stream import index as index
+from ._stream import padded_batches as padded_batches
+from ._stream import steps_until as steps_until
