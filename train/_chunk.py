@@ -1,0 +1,67 @@
+"""Many steps as one program: (state, data, n) → (state, sums and counts of each step).
+
+A loop with a traced n over a fixed buffer compiles once and serves every n up to its length, so
+that the host may stop between chunks wherever it likes; what is computed does not depend on where.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ._objective import Batch, Objective
+from ._state import TrainState
+from ._step import Sums, summing_step
+from .data import gather, index
+
+LONGEST = 1024  # steps a chunk may hold: the length of the buffer
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def chunk(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    batch_size: int,
+    state: TrainState,
+    data: Batch,
+    n: jax.Array,
+) -> tuple[TrainState, Sums]:
+    """Take n ≤ LONGEST steps over the stream of batches; rows from n on stay zero."""
+    examples = jax.tree.leaves(data)[0].shape[0]
+    advance = summing_step(objective, optimizer)
+
+    def one(state: TrainState) -> tuple[TrainState, Sums]:
+        batch = gather(data, index(state.data_key, state.step, batch_size, examples))
+        return advance(state, batch, None)
+
+    def body(i: jax.Array, carry: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
+        state, rows = carry
+        state, sums = one(state)
+        return state, jax.tree.map(lambda row, value: row.at[i].set(value), rows, sums)
+
+    after, sums = jax.eval_shape(one, state)
+    _check_stable(state, after)
+    rows = jax.tree.map(lambda s: jnp.zeros((LONGEST, *s.shape), s.dtype), sums)
+    result: tuple[TrainState, Sums] = jax.lax.fori_loop(0, n, body, (state, rows))
+    return result
+
+
+def _check_stable(before: TrainState, after: Any) -> None:
+    """Raise where a step would change the structure, a shape or a dtype of its own state."""
+    old_tree, new_tree = str(jax.tree.structure(before)), str(jax.tree.structure(after))
+    if old_tree != new_tree:
+        raise TypeError(
+            f"step: changes the structure of the training state from {old_tree} to {new_tree}; a "
+            "layer must return the state it was given with the same entries"
+        )
+    for (path, old), new in zip(
+        jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True
+    ):
+        if old.shape != new.shape or old.dtype != new.dtype:
+            where = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise TypeError(
+                f"step: changes {where} from {old.dtype}{list(old.shape)} to "
+                f"{new.dtype}{list(new.shape)}; cast it back to what it was"
+            )

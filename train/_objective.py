@@ -1,0 +1,175 @@
+"""What is minimized: an objective is to training what a layer is to a model.
+
+    init(key, batch_spec)              -> Variables
+    loss(params, state, batch, ctx)    -> (per-example loss, Aux(state, metrics))
+
+A per-example value is an array with leading axis batch, or a pair (sum, count) of such where one
+example holds several terms (the tokens of a sentence). Nothing is averaged here: the step alone
+applies weights and reduces, Σw·sum / Σw·count, so that padding, micro-batches and devices cannot
+change the answer.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from laminax.nn import Context, Layer, Variables
+from laminax.nn.losses import check_labels, cross_entropy
+
+from ._check import check_kind
+
+PerExample: TypeAlias = jax.Array | tuple[jax.Array, jax.Array]
+"""Shape (batch,), or a pair (sum, count) of such."""
+Batch: TypeAlias = Any
+"""A pytree of arrays with leading axis batch; `(x, y)` for supervised learning."""
+
+
+class Aux(NamedTuple):
+    """What the loss hands back beside its value.
+
+    Attributes:
+        state: the model's new state.
+        metrics: further per-example values by name.
+    """
+
+    state: Any
+    metrics: Mapping[str, PerExample]
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """What is minimized: pure functions, written by hand or by `supervised`.
+
+    Attributes:
+        init: `init(key, batch_spec) -> Variables`.
+        loss: `loss(params, state, batch, ctx) -> (PerExample, Aux)`, pure.
+        check: looks through host data before anything is compiled and raises on bad values.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from laminax import nn, train
+    >>> def loss(params, state, batch, ctx):
+    ...     return jnp.square(batch - params), train.Aux(state, {})
+    >>> objective = train.Objective(lambda key, batch: nn.Variables(jnp.zeros(()), {}), loss)
+    >>> objective.loss(jnp.float32(1.0), {}, jnp.array([3.0, 1.0]), nn.Context())[0].tolist()
+    [4.0, 0.0]
+    """
+
+    init: Callable[[jax.Array, Any], Variables]
+    loss: Callable[[Any, Any, Batch, Context], tuple[PerExample, Aux]]
+    check: Callable[[Batch], None] = field(default=lambda data: None)
+
+
+def supervised(
+    model: Layer,
+    loss: Callable[[Any, Any], PerExample],
+    *,
+    metrics: Mapping[str, Callable[[Any, Any], PerExample]] | None = None,
+) -> Objective:
+    """Objective of predicting y from x: loss(model(x), y) for batches `(x, y)`.
+
+    State leaves named `aux_loss` are added to the loss of every example.
+
+    Args:
+        model: the layer to train.
+        loss: `loss(y_hat, y)`, per example: one of `nn.losses`.
+        metrics: `metric(y_hat, y)` by name, per example: some of `nn.metrics`.
+
+    Raises:
+        TypeError: data that are not pairs `(x, y)`.
+        ValueError: class labels outside the model's outputs; a metric named "loss".
+
+    >>> import jax, jax.numpy as jnp
+    >>> from laminax import nn, train
+    >>> objective = train.supervised(nn.dense(3), nn.losses.cross_entropy)
+    >>> batch = jnp.zeros((2, 4)), jnp.array([0, 2])
+    >>> params, state = objective.init(jax.random.key(0), batch)
+    >>> objective.loss(params, state, batch, nn.Context())[0].round(4).tolist()
+    [1.0986000299453735, 1.0986000299453735]
+    """
+    check_kind("supervised", "model", model, Layer, "make one, such as nn.mlp(10); forgot ()?")
+    check_kind("supervised", "loss", loss, Callable, "use one of nn.losses")
+    check_kind("supervised", "metrics", metrics or {}, Mapping, "give {name: metric}")
+    metrics = dict(metrics or {})
+    if "loss" in metrics:
+        raise ValueError("supervised: 'loss' is the name of the loss itself; rename the metric")
+
+    def init(key: jax.Array, batch: Batch) -> Variables:
+        return model.init(key, _pair(batch)[0])
+
+    def evaluated(params: Any, state: Any, batch: Batch, ctx: Context) -> tuple[PerExample, Aux]:
+        x, y = _pair(batch)
+        y_hat, state = model.apply(params, state, x, ctx)
+        value = _plus(loss(y_hat, y), aux_loss(state))
+        return value, Aux(state, {name: metric(y_hat, y) for name, metric in metrics.items()})
+
+    def check(data: Batch) -> None:
+        x, y = _pair(data)
+        if loss is cross_entropy and jnp.issubdtype(jnp.result_type(y), jnp.integer):
+            logits = jax.eval_shape(lambda x: model(model.init(jax.random.key(0), x), x), x)
+            check_labels(y, logits.shape[-1])
+
+    return Objective(init, evaluated, check)
+
+
+def aux_loss(state: Any) -> jax.Array | None:
+    """Return the sum of the leaves named `aux_loss`, None where there are none."""
+    leaves = [
+        jnp.sum(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(state)
+        if getattr(path[-1], "key", None) == "aux_loss"
+    ]
+    return sum(leaves[1:], leaves[0]) if leaves else None
+
+
+def reduced(value: PerExample, weights: jax.Array | None, name: str, batch: int) -> Any:
+    """Return (Σw·sum, Σw·count) over the batch; rows of weight 0 never count, be they NaN.
+
+    Raises:
+        ValueError: a value that is not per example.
+    """
+    total, count = value if isinstance(value, tuple) else (value, None)
+    for part in (total, count):
+        if part is not None and jnp.shape(part) != (batch,):
+            raise ValueError(
+                f"{name}: must be per example, shape ({batch},) or a pair (sum, count) of such, "
+                f"got shape {jnp.shape(part)}; do not take the mean yourself: the step reduces"
+            )
+    total = _float(total)
+    count = jnp.ones(batch, total.dtype) if count is None else jnp.asarray(count, total.dtype)
+    if weights is not None:
+        total, count = (
+            jnp.where(weights > 0, part * weights.astype(part.dtype), jnp.zeros((), part.dtype))
+            for part in (total, count)
+        )
+    return total.sum(), count.sum()
+
+
+def batch_size_of(batch: Batch) -> int:
+    """Return the length of the leading axis of a batch."""
+    return int(jnp.shape(jax.tree.leaves(batch)[0])[0])
+
+
+def _plus(value: PerExample, extra: jax.Array | None) -> PerExample:
+    if extra is None:
+        return value
+    if isinstance(value, tuple):
+        total, count = value
+        return total + extra * count.astype(total.dtype), count
+    return value + extra.astype(value.dtype)
+
+
+def _float(value: Any) -> jax.Array:
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.asarray(value, jnp.promote_types(jnp.result_type(value), jnp.float32))
+
+
+def _pair(batch: Batch) -> tuple[Any, Any]:
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise TypeError(
+            f"supervised: data must be a pair (x, y), got {type(batch).__name__}"
+            f"{' of ' + str(len(batch)) if isinstance(batch, tuple | list) else ''}"
+        )
+    return batch[0], batch[1]

@@ -1,0 +1,48 @@
+"""A progress bar for terminal and notebook, redrawn by time."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from ._history import Totals
+
+
+class Progress:
+    """A bar over the steps of a run with the epoch's means so far beside it."""
+
+    def __init__(self, steps: int, shown: bool) -> None:
+        self._bar: Any = None
+        if shown:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(
+                total=steps, unit="step", mininterval=0.25, dynamic_ncols=True, desc="compiling"
+            )
+
+    def start(self) -> None:
+        """Say that what came before was compilation, which no rate or remaining time counts."""
+        if self._bar is not None:
+            self._bar.reset()
+
+    def epoch(self, number: int, of: int) -> None:
+        """Say which epoch runs."""
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {number}/{of}", refresh=False)
+
+    def advance(self, steps: int, totals: Totals) -> None:
+        """Move on by `steps`."""
+        if self._bar is not None:
+            means = ", ".join(f"{name} {mean:.4g}" for name, mean in totals.means().items())
+            self._bar.set_postfix_str(means, refresh=False)
+            self._bar.update(steps)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
