@@ -1,0 +1,142 @@
+"""Epoch times on MNIST, side by side: `python -m benchmarks.mnist --help`.
+
+Every contender waits in its own process until it is told to run an epoch, so that no thread pool
+meets another and a slow moment of the machine hits all of them alike.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laminax.train import data
+
+from ._report import Times, head, table
+from .peers import NAMES, Data
+
+# CPU for all: that is what every contender can use.
+_ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "jax"}
+_PAUSE = 0.3  # s, in which the threads of the previous contender stop spinning
+
+
+class AbsentError(Exception):
+    """The contender does not take part."""
+
+
+class Worker:
+    """A contender's process."""
+
+    def __init__(self, name: str, model: str, seed: int, folder: str):
+        self.name = name
+        self._log = Path(folder, f"{name}.log")
+        arguments = ["-m", f"{__package__}._worker", name, model, str(seed), folder]
+        with self._log.open("w") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=os.environ | _ENVIRONMENT,
+            )
+        start = self._answer()
+        if "skipped" in start:
+            self.close()
+            raise AbsentError(start["skipped"])
+        self.share: float = start["share"]
+
+    def ask(self, command: str) -> dict[str, Any]:
+        time.sleep(_PAUSE)
+        assert self._process.stdin
+        print(command, file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} ended:\n{self._log.read_text()[-4000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def measure(
+    model: str, names: list[str], rounds: int, seed: int, folder: str
+) -> tuple[list[Times], dict[str, str]]:
+    """The times of each contender, and why some are absent."""
+    workers, skipped, first = [], {}, {}
+    for name in names:
+        try:
+            worker = Worker(name, model, seed, folder)
+        except AbsentError as reason:
+            skipped[name] = str(reason)
+            print(f"{model} {name}: skipped, {reason}", flush=True)
+            continue
+        workers.append(worker)
+        first[name] = worker.ask("epoch")["seconds"]
+        print(f"{model} {name}: first epoch {first[name]:.2f} s", flush=True)
+    answers: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in workers}
+    for i in range(rounds):
+        turn = i % len(workers)
+        for worker in workers[turn:] + workers[:turn]:  # nobody always follows the same one
+            answers[worker.name].append(worker.ask("epoch"))
+        times = (f"{name} {found[-1]['seconds']:.2f}" for name, found in answers.items())
+        print(f"{model} round {i + 1}: {', '.join(times)}", flush=True)
+    results = [
+        Times(
+            name=(name := worker.name),
+            first=first[name],
+            seconds=[answer["seconds"] for answer in answers[name]],
+            loss=answers[name][-1]["loss"],
+            accuracy=worker.ask("score")["accuracy"],
+            share=worker.share,
+        )
+        for worker in workers
+    ]
+    for worker in workers:
+        worker.close()
+    return results, skipped
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks.mnist", description="Epochs of MNIST.")
+    parser.add_argument("--model", choices=["mlp", "cnn"], nargs="+", default=["mlp", "cnn"])
+    parser.add_argument("--only", choices=NAMES, nargs="+", default=NAMES, metavar="CONTENDER")
+    parser.add_argument("--rounds", type=int, default=7, help="timed epochs of each contender")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("RESULTS.md"))
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds: got {options.rounds}, expected 1 or more")
+
+    text = head(shlex.join(["python", "-m", "benchmarks.mnist", *sys.argv[1:]]))
+    with tempfile.TemporaryDirectory() as folder:
+        for field, array in zip(Data._fields, _mnist(), strict=True):
+            np.save(Path(folder, f"{field}.npy"), array)
+        for model in options.model:
+            names = [name for name in NAMES if name in options.only]
+            results, skipped = measure(model, names, options.rounds, options.seed, folder)
+            if results:
+                text += "\n" + table(model, results, skipped)
+    options.out.write_text(text)
+    print("\n" + text)
+
+
+def _mnist() -> Data:
+    (x, y), (x_test, y_test) = data.mnist()[1:3]
+    return Data(x / np.float32(255), y, x_test / np.float32(255), y_test)
+
+
+if __name__ == "__main__":
+    main()
