@@ -1,6 +1,6 @@
 # Needs python3, make and a package index. Every target makes what it needs in .venv; see `make help`.
 PYTHON ?= python3
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto
 BENCH_ARGS ?=
 
 # What each stamp installs.
@@ -19,7 +19,7 @@ help:  ## list the targets
 train: .venv/.installed-train  ## train the bundled digits and print the test accuracy
 	.venv/bin/laminax train digits
 
-test: .venv/.installed-test  ## run the tests; PYTEST_ARGS="-n auto" spreads them over the cores
+test: .venv/.installed-test  ## run the tests, spread over the cores (PYTEST_ARGS= for one process)
 	.venv/bin/pytest $(PYTEST_ARGS)
 
 test-slow: .venv/.installed-test  ## run the long trainings and the statistics

@@ -6,10 +6,11 @@ x, side)` given to the same `forward`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
+from ._children import Children, Reading
 from ._core import (
     Carry,
     Context,
@@ -19,49 +20,21 @@ from ._core import (
     Variables,
     abstract,
     fold,
+    planned,
     set_abstract,
+)
+from ._entries import (
+    call_label,
+    check_entries,
+    check_present,
+    joined,
+    part,
+    pruned,
+    sum_aux,
 )
 from ._factory import LayerLike, as_layer, check_names, factory
 from ._locate import located
 from ._specs import Abstract, Call, Spec, abstract_key, signature, spec_of, zeros
-
-
-class Child:
-    """A child as `forward` sees it: call it, or read its parameters."""
-
-    def __init__(self, name: str, reading: "_Reading") -> None:
-        self._name, self._reading = name, reading
-
-    def __call__(self, x: Any = None, /, **side: Any) -> Any:
-        """Call the child on `x`, with `side` added to the caller's; calling twice shares it."""
-        return self._reading.call(self._name, x, side)
-
-    @property
-    def params(self) -> Params:
-        """The parameters of the child, to be read again (weight tying); call it first."""
-        return self._reading.read(self._name)
-
-
-class Children:
-    """The first argument of `forward`: `c.name` or `c["name"]` a child, `c.ctx` the context."""
-
-    ctx: Context
-
-    def __init__(self, names: Mapping[str, Any], reading: "_Reading") -> None:
-        self.__dict__.update({name: Child(name, reading) for name in names}, ctx=reading.ctx)
-
-    def __getitem__(self, name: str) -> Child:
-        return getattr(self, name)  # type: ignore[no-any-return]
-
-    def __getattr__(self, name: str) -> Child:
-        known = ", ".join(n for n in self.__dict__ if n != "ctx")
-        raise AttributeError(f"compose: no child named {name!r}; there are {known}")
-
-
-class _Reading(NamedTuple):
-    call: Callable[[str, Any, Mapping[str, Any]], Any]
-    read: Callable[[str], Params]
-    ctx: Context
 
 
 @factory
@@ -98,9 +71,9 @@ def compose(forward: Callable[[Any, Any], Any], /, **children: LayerLike) -> Lay
     def trace(x: Spec, side: Mapping[str, Spec]) -> Abstract:
         found = _Calls(kids)
         y = jax.eval_shape(
-            lambda x, side, key: forward(found.children(Context(key, side, train=True)), x),
-            x, side, abstract_key(),
-        )  # fmt: skip
+            lambda x, side, key: forward(found.children(planned(key, side)), x),
+            *(x, side, abstract_key()),
+        )
         return found.result(spec_of(y))
 
     def init(key: jax.Array, x: Any, **side: Any) -> Variables:
@@ -110,24 +83,24 @@ def compose(forward: Callable[[Any, Any], Any], /, **children: LayerLike) -> Lay
             name: kids[name].init(fold(key, name), call.x, **call.side)
             for name, call in calls.items()
         }
-        return _variables(made)
+        return joined(made)
 
     def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[Any, State]:
-        _check_entries(kids, Variables(params, state))
+        check_entries(kids, Variables(params, state))
         new, times = dict(state), dict.fromkeys(kids, 0)
 
         def call(name: str, x: Any, side: Mapping[str, Any]) -> Any:
             kid, child_ctx = kids[name], ctx.child(name, side, times[name])
             with located(name, kid, x):
-                _check_present(kid, params, name, x, child_ctx)
+                check_present(kid, params, name, x, child_ctx)
                 before = new.get(name, {})
                 y, after = kid.apply(params.get(name, {}), before, x, child_ctx)
             if name in new or jax.tree.leaves(after):
-                new[name] = _sum_aux(before, after) if times[name] else after
+                new[name] = sum_aux(before, after) if times[name] else after
             times[name] += 1
             return y
 
-        y = forward(Children(kids, _Reading(call, lambda n: params.get(n, {}), ctx)), x)
+        y = forward(Children(kids, Reading(call, lambda n: params.get(n, {}), ctx)), x)
         return y, new
 
     starts: dict[Any, dict[str, tuple[str, Spec]]] = {}
@@ -142,25 +115,26 @@ def compose(forward: Callable[[Any, Any], Any], /, **children: LayerLike) -> Lay
         carry = {}
         for label, (name, x_spec) in inputs_in_time(variables, x, ctx).items():
             with located(name, kids[name], x_spec):
-                carry[label] = _start(kids[name], _part(variables, name), x_spec, ctx.child(name))
-        return _pruned(carry)
+                carry[label] = _start(kids[name], part(variables, name), x_spec, ctx.child(name))
+        return pruned(carry)
 
     def step(variables: Variables, carry: Carry, x: Any, ctx: Context) -> tuple[Carry, Any]:
-        _check_entries(kids, variables)
-        new, times = {}, dict.fromkeys(kids, 0)
+        check_entries(kids, variables)
+        new: dict[str, Carry] = {}
+        times = dict.fromkeys(kids, 0)
 
         def call(name: str, x: Any, side: Mapping[str, Any]) -> Any:
-            label = _label(name, times[name])
+            label = call_label(name, times[name])
             kid, child_ctx = kids[name], ctx.child(name, side, times[name])
             with located(name, kid, x):
-                part = _part(variables, name)
-                new[label], y = _step(kid)(part, carry.get(label, {}), x, child_ctx)
+                mine = part(variables, name)
+                new[label], y = _step(kid)(mine, carry.get(label, {}), x, child_ctx)
             times[name] += 1
             return y
 
         read = lambda name: variables.params.get(name, {})  # noqa: E731
-        y = forward(Children(kids, _Reading(call, read, ctx)), x)
-        return _pruned(new), y
+        y = forward(Children(kids, Reading(call, read, ctx)), x)
+        return pruned(new), y
 
     layer = set_abstract(Layer(init, apply, "compose", kids, start, step), trace)
     return layer
@@ -184,7 +158,7 @@ class _Calls:
                 self.made[name] = known.variables
             return zeros(known.output)
 
-        return Children(self.kids, _Reading(call, self.read, ctx))
+        return Children(self.kids, Reading(call, self.read, ctx))
 
     def read(self, name: str) -> Params:
         if name not in self.made:
@@ -201,7 +175,7 @@ class _Calls:
                 f"compose: forward never calls {', '.join(never)}, whose parameters would be "
                 "unknown; call every child or leave it out"
             )
-        return Abstract(_variables(self.made), y, self.calls)
+        return Abstract(joined(self.made), y, self.calls)
 
 
 def _trace_starts(
@@ -218,16 +192,16 @@ def _trace_starts(
         times = dict.fromkeys(kids, 0)
 
         def call(name: str, x: Any, side: Mapping[str, Any]) -> Any:
-            kid, part = kids[name], _part(variables, name)
-            inputs[_label(name, times[name])] = name, spec_of(x)
+            kid, mine = kids[name], part(variables, name)
+            inputs[call_label(name, times[name])] = name, spec_of(x)
             with located(name, kid, x):
-                carry = _start(kid, part, spec_of(x), ctx.child(name))
-                _, y = _step(kid)(part, carry, x, ctx.child(name, side, times[name]))
+                carry = _start(kid, mine, spec_of(x), ctx.child(name))
+                _, y = _step(kid)(mine, carry, x, ctx.child(name, side, times[name]))
             times[name] += 1
             return y
 
         read = lambda name: variables.params.get(name, {})  # noqa: E731
-        return forward(Children(kids, _Reading(call, read, ctx)), x)
+        return forward(Children(kids, Reading(call, read, ctx)), x)
 
     jax.eval_shape(trace, variables, x, ctx)
     return inputs
@@ -250,54 +224,3 @@ def _no_step(layer: Layer) -> ValueError:
         f"{layer.name}: has no step, since it mixes time steps, so the model around it cannot run "
         "a stretch at a time; apply the whole model instead"
     )
-
-
-def _label(name: str, extra_call: int) -> str:
-    return f"{name}/{extra_call}" if extra_call else name
-
-
-def _part(variables: Variables, name: str) -> Variables:
-    return Variables(variables.params.get(name, {}), variables.state.get(name, {}))
-
-
-def _pruned(entries: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: entry for name, entry in entries.items() if jax.tree.leaves(entry)}
-
-
-def _variables(made: Mapping[str, Variables]) -> Variables:
-    return Variables(
-        _pruned({name: v.params for name, v in made.items()}),
-        _pruned({name: v.state for name, v in made.items()}),
-    )
-
-
-def _check_entries(kids: Mapping[str, Layer], variables: Variables) -> None:
-    for what, entries in variables._asdict().items():
-        if not isinstance(entries, Mapping):
-            raise TypeError(
-                f"{what}: expected a dict with an entry a child ({', '.join(kids)}), "
-                f"got {type(entries).__name__}; pass variables.{what}"
-            )
-        unknown = [name for name in entries if name not in kids]
-        if unknown:
-            raise ValueError(
-                f"{what}: unknown entries {', '.join(map(str, unknown))}; expected some of "
-                f"{', '.join(kids)}; is this the {what} of another model?"
-            )
-
-
-def _check_present(kid: Layer, params: Params, name: str, x: Any, ctx: Context) -> None:
-    if name not in params and jax.tree.leaves(abstract(kid, x, ctx.side).variables.params):
-        raise ValueError(
-            f"params: no entry {name!r}; got {', '.join(params) or 'none'}; "
-            "are these the parameters of another model?"
-        )
-
-
-def _sum_aux(before: State, after: State) -> State:
-    """Add up what the calls of a shared child have put into leaves named `aux_loss`."""
-
-    def leaf(path: tuple[Any, ...], old: jax.Array, new: jax.Array) -> jax.Array:
-        return old + new if getattr(path[-1], "key", None) == "aux_loss" else new
-
-    return jax.tree_util.tree_map_with_path(leaf, before, after) if before else after

@@ -9,6 +9,7 @@ there it is a product over patches made of slices, which derivatives of every or
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -126,19 +127,15 @@ def _convolve(
 ) -> jax.Array:
     """Return the convolution in the form that is fast where it will run."""
 
-    # Not under the name `checkpoint` of a user's own policy, but for the same reason: patches are
-    # many times larger than x, so the backward pass makes them anew.
-    @functools.partial(jax.checkpoint, prevent_cse=False)
-    def forward(x: jax.Array, w: jax.Array) -> jax.Array:
-        geometry = {"stride": stride, "dilation": dilation, "around": around, "groups": groups}
-        return lax.platform_dependent(
-            x,
-            w,
-            cpu=functools.partial(_by_patches, **geometry),
-            default=functools.partial(_by_library, **geometry),
-        )
+    def in_form(form: Callable[..., jax.Array]) -> Callable[[jax.Array, jax.Array], jax.Array]:
+        return lambda x, w: form(x, w, stride, dilation, around, groups)
 
-    return forward(x, w)
+    def forward(x: jax.Array, w: jax.Array) -> Any:
+        return lax.platform_dependent(x, w, cpu=in_form(_by_patches), default=in_form(_by_library))
+
+    # Patches are many times larger than x, so the backward pass makes them anew.
+    y: jax.Array = jax.checkpoint(forward, prevent_cse=False)(x, w)
+    return y
 
 
 def _by_library(
@@ -159,18 +156,41 @@ def _by_library(
 def _by_patches(
     x: jax.Array, w: jax.Array, stride: _Axes, dilation: _Axes, around: _Sides, groups: int
 ) -> jax.Array:
-    """Gather the window into the channels, axis by axis from the last, and take one product."""
     x = pad(x, around)
+    if groups == 1:
+        return _ungrouped(x, w, stride, dilation)
+    if groups == x.shape[-1]:
+        return _depthwise(x, w, stride, dilation)
+    x = jnp.moveaxis(x.reshape(*x.shape[:-1], groups, -1), -2, 0)
+    w = jnp.moveaxis(w.reshape(*w.shape[:-1], groups, -1), -2, 0)
+    y = jax.vmap(lambda x, w: _ungrouped(x, w, stride, dilation))(x, w)
+    return lax.collapse(jnp.moveaxis(y, 0, -2), y.ndim - 2)
+
+
+def _ungrouped(x: jax.Array, w: jax.Array, stride: _Axes, dilation: _Axes) -> jax.Array:
+    """Gather the window into the channels, axis by axis from the last, and take one product."""
     window, features = w.shape[:-2], w.shape[-1]
     for axis in range(len(window), 1, -1):
         x = _gather(x, axis, window[axis - 1], stride[axis - 1], dilation[axis - 1])
-    rows = (x.shape[1], window[0], stride[0], dilation[0])
-    if groups == 1 and _product_first(*rows, inputs=x.shape[-1], features=features):
+    first = (window[0], stride[0], dilation[0])
+    if _product_first(x.shape[1], *first, inputs=x.shape[-1], features=features):
         return _sum_of_rows(x, w, dilation[0])
-    x = _gather(x, 1, *rows[1:])
-    if groups > 1:
-        return _grouped(x, w, groups)
+    x = _gather(x, 1, *first)
     return _product(x, w.reshape(-1, features)).astype(x.dtype)
+
+
+def _depthwise(x: jax.Array, w: jax.Array, stride: _Axes, dilation: _Axes) -> jax.Array:
+    """Add up the entries of the window, each times its own row of w: there is nothing to gather."""
+    each = w.shape[-1] // x.shape[-1]
+    x = jnp.broadcast_to(x[..., None], (*x.shape, each)).reshape(*x.shape[:-1], w.shape[-1])
+    parts = [x]
+    for axis, geometry in enumerate(zip(w.shape[:-2], stride, dilation, strict=True), 1):
+        parts = [tap for part in parts for tap in taps(part, axis, *geometry)]
+    wide = accumulator(x.dtype)
+    rows = jnp.expand_dims(w.reshape(len(parts), -1).astype(wide), range(1, x.ndim))
+    products = (part.astype(wide) * row for part, row in zip(parts, rows, strict=True))
+    y: jax.Array = functools.reduce(jnp.add, products)
+    return y.astype(x.dtype)
 
 
 def _gather(x: jax.Array, axis: int, size: int, stride: int, dilation: int) -> jax.Array:
@@ -195,15 +215,6 @@ def _sum_of_rows(x: jax.Array, w: jax.Array, dilation: int) -> jax.Array:
         for i, part in enumerate(jnp.split(y, size, -1))
     )
     return functools.reduce(jnp.add, parts).astype(x.dtype)
-
-
-def _grouped(x: jax.Array, w: jax.Array, groups: int) -> jax.Array:
-    inputs, features = w.shape[-2:]
-    x = x.reshape(*x.shape[:-1], -1, groups, inputs)
-    w = w.reshape(-1, inputs, groups, features // groups)
-    wide = accumulator(x.dtype)
-    y = jnp.einsum("...tgc,tcgf->...gf", x, w, preferred_element_type=wide).astype(x.dtype)
-    return y.reshape(*y.shape[:-2], features)
 
 
 def _product(x: jax.Array, w: jax.Array) -> jax.Array:

@@ -50,7 +50,7 @@ class Variables(NamedTuple):
 
 
 @functools.partial(
-    jax.tree_util.register_dataclass, data_fields=["key", "side"], meta_fields=["train"]
+    jax.tree_util.register_dataclass, data_fields=["key", "side"], meta_fields=["train", "_planned"]
 )
 @dataclasses.dataclass(frozen=True)
 class Context:
@@ -65,7 +65,7 @@ class Context:
 
     >>> from laminax import nn
     >>> layer = nn.dropout(0.5)
-    >>> y, _ = layer.apply({}, {}, jnp.ones(4), Context(key=jax.random.key(1), train=True))
+    >>> y, _ = layer.apply({}, {}, jnp.ones(4), nn.Context(jax.random.key(1), train=True))
     >>> set(y.tolist()) <= {0.0, 2.0}
     True
     """
@@ -73,6 +73,8 @@ class Context:
     key: jax.Array | None = None
     side: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     train: bool = False
+    # In the abstract pass of `init`, whose x may hold fewer examples than training will.
+    _planned: bool = False
 
     def child(
         self, name: str, side: Mapping[str, Any] | None = None, extra_call: int = 0
@@ -121,10 +123,10 @@ class Layer:
 
     >>> from laminax import nn
     >>> def init(key, x, **side):
-    ...     return Variables({"scale": jnp.ones(x.shape[-1])}, {})
+    ...     return nn.Variables({"scale": jnp.ones(())}, {})
     >>> def apply(params, state, x, ctx):
     ...     return x * params["scale"], state
-    >>> model = nn.serial(Layer(init, apply, "gain"), nn.relu)
+    >>> model = nn.serial(nn.Layer(init, apply, "gain"), nn.relu)
     >>> x = jnp.array([[-1.0, 2.0]])
     >>> variables = model.init(jax.random.key(0), x)
     >>> model(variables, x)
@@ -217,11 +219,16 @@ def relabel(layer: Layer, **changes: Any) -> Layer:
     return new
 
 
+def planned(key: jax.Array, side: Mapping[str, Any]) -> Context:
+    """Return the context of an abstract pass: training mode, where most can be wrong."""
+    return Context(key, side, train=True, _planned=True)
+
+
 def output_spec(layer: Layer, variables: Variables, x: Spec, side: Mapping[str, Any]) -> Spec:
-    """Trace `apply` in training mode, where most can be wrong, and return the spec of y."""
+    """Trace `apply` in training mode and return the spec of y."""
 
     def forward(variables: Variables, x: Any, key: jax.Array, side: Mapping[str, Any]) -> Any:
-        return layer.apply(*variables, x, Context(key=key, side=side, train=True))[0]
+        return layer.apply(*variables, x, planned(key, side))[0]
 
     return spec_of(jax.eval_shape(forward, variables, x, abstract_key(), side))
 

@@ -51,7 +51,10 @@ def embedding(vocabulary: int, features: int, *, init: Initializer = normal(0.02
                 f"embedding: table must be {(vocabulary, features)}, got {table.shape}; "
                 "are these the parameters of another model?"
             )
-        index = jnp.where(x < 0, vocabulary, x)  # a negative index would count from the end
-        return table.at[index].get(mode="fill", fill_value=jnp.nan), state
+        index = jnp.asarray(x)
+        if index.dtype.itemsize < 4:  # too small, maybe, to hold `vocabulary`
+            index = index.astype(jnp.int32)
+        index = jnp.where(index < 0, vocabulary, index)  # or it would count from the end
+        return jnp.asarray(table).at[index].get(mode="fill", fill_value=jnp.nan), state
 
     return pointwise(make, apply)

@@ -30,7 +30,8 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Layer:
         epsilon: ε, added to the variance.
 
     Raises:
-        ValueError: a momentum outside [0, 1); an x without a batch axis; training on one value.
+        ValueError: a momentum outside [0, 1); an x without a batch axis; a state without mean and
+            var; training on one value a feature, which has no variance.
 
     >>> from laminax import nn
     >>> x = jnp.array([[1.0], [3.0]])
@@ -50,11 +51,16 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Layer:
     def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[jax.Array, State]:
         parameter_of("batch_norm", params, "scale", "bias")
         feature_size("batch_norm", x, params["scale"].shape[0], least_rank=2)
+        if set(state) != {"mean", "var"}:
+            raise ValueError(
+                f"batch_norm: state must hold mean, var, got {', '.join(state) or 'none'}; "
+                "pass the state that init made or training returned with these parameters"
+            )
         if not ctx.train:
             return _normalized(x, state["mean"], state["var"], params, epsilon), state
         axes = tuple(range(x.ndim - 1))
         count = x.size // x.shape[-1]
-        if count < 2:
+        if count < 2 and not ctx._planned:
             raise ValueError(
                 "batch_norm: training needs more than one value a feature, got x of shape "
                 f"{x.shape}; use a larger batch"
@@ -62,7 +68,7 @@ def batch_norm(*, momentum: float = 0.9, epsilon: float = 1e-5) -> Layer:
         mean, var = _moments(x, axes)
         kept = {
             "mean": _blend(m, state["mean"], mean),
-            "var": _blend(m, state["var"], var * (count / (count - 1))),
+            "var": _blend(m, state["var"], var * (count / max(count - 1, 1))),
         }
         return _normalized(x, mean, var, params, epsilon), kept
 

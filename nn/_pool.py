@@ -95,9 +95,8 @@ def avg_pool(window: Extent, *, stride: Extent | None = None, padding: Padding =
         for axis in range(len(size), 0, -1):
             i = axis - 1
             x = functools.reduce(jnp.add, taps(x, axis, size[i], stride[i]))
-            count = _counts(sizes[i], around[i], size[i], stride[i])
-            shape = (-1,) + (1,) * (x.ndim - axis - 1)
-            x = x / jnp.asarray(np.broadcast_to(count.reshape(shape), x.shape[1:])[None], x.dtype)
+            count = jnp.asarray(_counts(sizes[i], around[i], size[i], stride[i]), x.dtype)
+            x = x / jnp.expand_dims(count, [other for other in range(x.ndim) if other != axis])
         return x.astype(dtype)
 
     return _pool("avg_pool", mean, window, stride, padding)
@@ -185,14 +184,15 @@ def _first_largest(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _lowest(dtype: jnp.dtype) -> Any:
-    return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
+    return -np.inf if jnp.issubdtype(dtype, jnp.floating) else np.iinfo(dtype).min
 
 
 def _floating(x: jax.Array) -> jax.Array:
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(default_float())
 
 
-def _counts(n: int, around: tuple[int, int], size: int, stride: int) -> np.ndarray[Any, Any]:
+def _counts(n: int, around: tuple[int, int], size: int, stride: int) -> list[int]:
     """Return how many entries of x each window along an axis of n holds."""
-    real = np.pad(np.ones(n), around)
-    return np.lib.stride_tricks.sliding_window_view(real, size)[::stride].sum(1)
+    before, after = around
+    starts = range(-before, n + after - size + 1, stride)
+    return [min(start + size, n) - max(start, 0) for start in starts]

@@ -51,7 +51,7 @@ def repeat(block: LayerLike, n: int, *, unroll: int | bool = 1) -> Layer:
     def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[Any, State]:
         def body(x: Any, layer: tuple[Params, State, jax.Array | None]) -> tuple[Any, State]:
             params, state, key = layer
-            y, state = inner.apply(params, state, x, Context(key, ctx.side, ctx.train))
+            y, state = inner.apply(params, state, x, dataclasses.replace(ctx, key=key))
             _check_keeps(x, y)
             return y, state
 
@@ -67,7 +67,7 @@ def repeat(block: LayerLike, n: int, *, unroll: int | bool = 1) -> Layer:
         def body(x: Any, layer: tuple[Variables, Carry, jax.Array | None]) -> tuple[Any, Carry]:
             variables, carry, key = layer
             assert inner.step is not None
-            carry, y = inner.step(variables, carry, x, Context(key, ctx.side, ctx.train))
+            carry, y = inner.step(variables, carry, x, dataclasses.replace(ctx, key=key))
             _check_keeps(x, y)
             return y, carry
 

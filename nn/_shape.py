@@ -1,5 +1,6 @@
 """Changes of shape, without parameters."""
 
+import math
 from typing import Any
 
 import jax
@@ -27,6 +28,6 @@ def flatten() -> Layer:
 
     def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[jax.Array, State]:
         feature_size("flatten", x)
-        return jnp.reshape(x, (x.shape[0], -1)), state
+        return jnp.reshape(x, (x.shape[0], math.prod(x.shape[1:]))), state
 
     return Layer(init, apply)

@@ -39,9 +39,11 @@ def zeros(spec: Spec) -> Any:
     return jax.tree.map(_leaf_zeros, spec)
 
 
+@functools.cache
 def abstract_key() -> jax.ShapeDtypeStruct:
-    """Return the spec of a typed key of the default implementation."""
-    return _key_spec(str(jax.config.jax_default_prng_impl))
+    """Return the spec of a typed key; no shape depends on which implementation it is of."""
+    key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
+    return jax.ShapeDtypeStruct(key.shape, key.dtype)
 
 
 def describe(tree: Any) -> str:
@@ -53,7 +55,7 @@ def signature(tree: Any) -> tuple[Any, ...]:
     """Return a hashable form of a spec, which holds the precision mode too."""
     leaves, treedef = jax.tree.flatten(tree)
     shapes = tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves)
-    return treedef, shapes, bool(jax.config.jax_enable_x64)
+    return treedef, shapes, str(jnp.result_type(float))
 
 
 def memoized(trace: Callable[[Any, Mapping[str, Any]], Abstract]) -> Callable[..., Abstract]:
@@ -93,12 +95,6 @@ def _leaf_text(leaf: Any) -> "_Text":
     except TypeError:
         return _Text(type(leaf).__name__)
     return _Text(f"{spec.dtype}{list(spec.shape)}")
-
-
-@functools.cache
-def _key_spec(implementation: str) -> jax.ShapeDtypeStruct:
-    key = jax.eval_shape(lambda: jax.random.key(0, impl=implementation))
-    return jax.ShapeDtypeStruct(key.shape, key.dtype)
 
 
 class _Text(str):

@@ -21,7 +21,7 @@ from ._specs import describe
 Extent: TypeAlias = int | tuple[int, ...]
 """One integer for all spatial axes, or one each."""
 Padding: TypeAlias = str | int | tuple[int | tuple[int, int], ...]
-"""`"same"`, `"valid"`, one integer for all sides, or for each spatial axis one integer or a pair."""
+"""`"same"`, `"valid"`, one integer for all sides, or one integer or pair for each spatial axis."""
 
 _RANKS = {1: "length", 2: "height, width", 3: "depth, height, width"}
 
@@ -129,4 +129,4 @@ def taps(x: jax.Array, axis: int, size: int, stride: int = 1, dilation: int = 1)
 
 def accumulator(dtype: jnp.dtype) -> jnp.dtype:
     """Return the dtype in which to add up many values of a floating `dtype`: at least float32."""
-    return jnp.dtype(jnp.float32) if jnp.finfo(dtype).bits < 32 else dtype
+    return jnp.dtype(jnp.float32) if dtype.itemsize < 4 else dtype

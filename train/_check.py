@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from .data import rows
+
 
 def check_kind(where: str, name: str, value: Any, kind: Any, repair: str) -> None:
     """Raise a TypeError unless `value` is an instance of the class `kind`."""
@@ -28,13 +30,9 @@ def checked_data(where: str, data: Any) -> int:
         TypeError: leaves that are not arrays of numbers.
         ValueError: no data, leading axes that differ, values that are not finite.
     """
-    leaves = jax.tree_util.tree_leaves_with_path(data)
-    if not leaves:
-        raise ValueError(f"{where}: the data hold no arrays, got {data!r}; expected e.g. (x, y)")
-    lengths = {}
-    for path, leaf in leaves:
+    for path, leaf in jax.tree.leaves_with_path(data):
         name = jax.tree_util.keystr(path, simple=True, separator="/") or "data"
-        if not isinstance(leaf, np.ndarray | jax.Array) or np.ndim(leaf) == 0:
+        if not isinstance(leaf, np.ndarray | jax.Array):
             raise TypeError(
                 f"{where}: data must be arrays with a leading axis of examples, got "
                 f"{type(leaf).__name__} at {name!r}; use np.asarray"
@@ -44,17 +42,11 @@ def checked_data(where: str, data: Any) -> int:
                 f"{where}: data must be numbers, got {leaf.dtype} at {name!r}; encode them, "
                 "classes as integers from 0"
             )
-        lengths[name] = leaf.shape[0]
         _check_finite(where, name, leaf)
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            f"{where}: the arrays must hold the same number of examples, got "
-            + ", ".join(f"{length} at {name!r}" for name, length in lengths.items())
-        )
-    examples = next(iter(lengths.values()))
-    if examples == 0:
-        raise ValueError(f"{where}: the data are empty, got 0 examples; expected at least 1")
-    return examples
+    try:
+        return rows(data)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def checked_count(where: str, name: str, value: Any) -> int:

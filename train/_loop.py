@@ -5,63 +5,27 @@ import math
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import optax
 
 from laminax import optim
-from laminax.nn import Variables
 
 from ._check import check_kind, checked_batch_size, checked_count, checked_data
 from ._chunk import LONGEST, chunk
 from ._evaluate import scores, trace_scores
 from ._history import History, Totals
 from ._interrupt import Interrupts
-from ._objective import Batch, Objective
+from ._objective import Batch, Objective, batch_size_of
 from ._progress import Progress
+from ._result import Best, Diverged, Result
 from ._state import TrainState, copied, init
 from .checkpoint import save, writable
 from .data import steps_until
 
 _SECONDS = 0.25  # a chunk's length: how long an interrupt may wait
-
-
-class Best(NamedTuple):
-    """The epoch with the lowest validation loss, and the variables it ended with."""
-
-    epoch: int
-    loss: float
-    variables: Variables
-
-
-@dataclass(frozen=True)
-class Result:
-    """What `fit` returns.
-
-    Attributes:
-        state: the last training state; `fit(..., state=result.state)` goes on from it.
-        history: the record, a row an epoch.
-        best: the best epoch by validation loss, None without validation.
-        interrupted: whether SIGINT or SIGTERM ended the run early.
-    """
-
-    state: TrainState
-    history: History
-    best: Best | None
-    interrupted: bool
-
-    @property
-    def variables(self) -> Variables:
-        """What to evaluate and predict with: the last variables, averaged where so optimized."""
-        return self.state.variables
-
-
-class Diverged(FloatingPointError):
-    """The training loss is no longer finite. `result` is the run up to there."""
-
-    result: Result
 
 
 def fit(
@@ -94,7 +58,7 @@ def fit(
         validation: data to evaluate after each epoch.
         patience: stop after so many epochs without a lower validation loss.
         state: go on from this training state (it is copied) instead of a new one.
-        out: a folder for `history.csv` and `checkpoint`, the last training state.
+        out: a folder for `history.csv` and the last state, `checkpoint.safetensors`.
         progress: whether to draw a bar.
 
     Raises:
@@ -108,52 +72,32 @@ def fit(
     >>> objective = train.supervised(nn.dense(1), nn.losses.squared_error)
     >>> result = train.fit(objective, optim.sgd(0.1), (x, 2 * x + 1), epochs=40, batch_size=8,
     ...                    progress=False)
-    >>> result.variables.params["b"].round(3).tolist()
-    [1.0]
+    >>> round(result.variables.params["b"].item(), 3)
+    1.0
     """
-    check_kind("fit", "objective", objective, Objective, "use train.supervised(model, loss)")
-    examples = checked_data("fit", data)
-    checked_count("fit", "epochs", epochs)
-    checked_batch_size("fit", batch_size, examples)
-    objective.check(data)
-    if validation is not None:
-        checked_data("fit, validation", validation)
-        objective.check(validation)
-        validation = jax.device_put(validation)
-    if patience is not None and validation is None:
-        raise ValueError(f"fit: patience={patience!r} needs validation= data to be patient about")
-    if patience is not None:
-        checked_count("fit", "patience", patience)
+    _check(objective, data, epochs, batch_size, validation, patience, state)
     folder = None if out is None else writable(out)
-
-    if state is not None:
-        check_kind("fit", "state", state, TrainState, "use result.state, or train.init")
     new = functools.partial(init, objective, optimizer, data, seed=seed)
-    # Traced whole before anything is compiled: what does not fit together raises now.
-    spec = state or jax.eval_shape(new)
-    chunk.eval_shape(objective, optimizer, batch_size, spec, data, np.int32(0))
-    if validation is not None:
-        trace_scores(objective, spec, validation)
+    _trace(objective, optimizer, batch_size, state or jax.eval_shape(new), data, validation)
 
     state = new() if state is None else copied(state)
-    run = _Run(objective, optimizer, jax.device_put(data), examples, batch_size, state)
-    first = run.step * batch_size // examples
-    last = steps_until(first + epochs - 1, batch_size, examples)
-    with Interrupts() as interrupts, Progress(last - run.step, progress) as bar:
+    data, validation = jax.device_put((data, validation))
+    run = _Run(objective, optimizer, data, validation, batch_size, state)
+    first, end = run.epochs_from_here(epochs)
+    with Interrupts() as interrupts, Progress(end - run.step, progress) as bar:
         run.compile()
         bar.start()
         for epoch in range(first, first + epochs):
             bar.epoch(epoch - first + 1, epochs)
-            if not run.epoch(steps_until(epoch, batch_size, examples), interrupts, bar):
+            if not run.epoch(epoch, interrupts, bar):
                 break
-            run.end_epoch(epoch + 1, validation)
             if folder:
                 run.history.to_csv(folder / "history.csv")
             if patience and run.best and epoch + 1 - run.best.epoch >= patience:
                 break
     if folder:
-        save(folder / "checkpoint", run.state)
-    return run.result(interrupts.requested)
+        save(folder / "checkpoint.safetensors", run.state)
+    return run.result()
 
 
 def steps_for(data: Batch, *, epochs: int, batch_size: int) -> int:
@@ -176,25 +120,33 @@ class _Run:
     objective: Objective
     optimizer: optax.GradientTransformation
     data: Batch
-    examples: int
+    validation: Batch | None
     batch_size: int
     state: TrainState
 
     def __post_init__(self) -> None:
+        self.examples = batch_size_of(self.data)
         self.step = int(self.state.step)
         self.history = History()
         self.best: Best | None = None
+        self.interrupted = False
         self.totals = Totals()
         self.began = time.perf_counter()
         self.pace = 1  # steps that take about _SECONDS, as far as known
+
+    def epochs_from_here(self, epochs: int) -> tuple[int, int]:
+        """Return the first epoch, which may be begun already, and the step after the last."""
+        first = self.step * self.batch_size // self.examples
+        return first, steps_until(first + epochs - 1, self.batch_size, self.examples)
 
     def compile(self) -> None:
         """Compile the program of many steps by taking none."""
         self._advance(0)
         self.began = time.perf_counter()
 
-    def epoch(self, end: int, interrupts: Interrupts, bar: Progress) -> bool:
-        """Take steps up to `end`; return whether it got there."""
+    def epoch(self, epoch: int, interrupts: Interrupts, bar: Progress) -> bool:
+        """Take the steps of an epoch and write its row; return whether it came to its end."""
+        end = steps_until(epoch, self.batch_size, self.examples)
         while self.step < end and not interrupts.requested:
             n = min(end - self.step, self.pace)
             start = time.perf_counter()
@@ -204,13 +156,18 @@ class _Run:
             self.totals.add(rows)
             self._check_finite(rows["loss"][0])
             bar.advance(n, self.totals)
-        return self.step >= end
+        self.interrupted = self.step < end
+        if not self.interrupted:
+            self._end_epoch(epoch + 1)
+        return not self.interrupted
 
-    def end_epoch(self, epoch: int, validation: Batch | None) -> None:
-        """Validate and write the epoch's row."""
+    def result(self) -> Result:
+        return Result(self.state, self.history, self.best, self.interrupted)
+
+    def _end_epoch(self, epoch: int) -> None:
         row = {"epoch": epoch, "step": self.step, **self.totals.means()}
-        if validation is not None:
-            means = scores(self.objective, self.state.variables, validation)
+        if self.validation is not None:
+            means = scores(self.objective, self.state.variables, self.validation)
             row |= {f"validation_{name}": mean for name, mean in means.items()}
             if self.best is None or means["loss"] < self.best.loss:
                 self.best = Best(epoch, means["loss"], copied(self.state.variables))
@@ -218,9 +175,6 @@ class _Run:
         row |= {} if rate is None else {"rate": float(rate)}
         self.history.append({**row, "seconds": time.perf_counter() - self.began})
         self.totals, self.began = Totals(), time.perf_counter()
-
-    def result(self, interrupted: bool) -> Result:
-        return Result(self.state, self.history, self.best, interrupted)
 
     def _advance(self, n: int) -> Any:
         self.state, sums = chunk(
@@ -237,8 +191,46 @@ class _Run:
                 f"{step * self.batch_size // self.examples + 1}); lower the learning rate or clip "
                 "the gradient (optim.clip_by_norm). The run so far is this error's .result"
             )
-            error.result = self.result(interrupted=False)
+            error.result = self.result()
             raise error
+
+
+def _check(
+    objective: Objective,
+    data: Batch,
+    epochs: int,
+    batch_size: int,
+    validation: Batch | None,
+    patience: int | None,
+    state: TrainState | None,
+) -> None:
+    check_kind("fit", "objective", objective, Objective, "use train.supervised(model, loss)")
+    checked_batch_size("fit", batch_size, checked_data("fit", data))
+    checked_count("fit", "epochs", epochs)
+    objective.check(data)
+    if validation is not None:
+        checked_data("fit, validation", validation)
+        objective.check(validation)
+    if patience is not None:
+        checked_count("fit", "patience", patience)
+        if validation is None:
+            raise ValueError(f"fit: {patience=} needs validation= data to be patient about")
+    if state is not None:
+        check_kind("fit", "state", state, TrainState, "use result.state, or train.init")
+
+
+def _trace(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    batch_size: int,
+    spec: TrainState,
+    data: Batch,
+    validation: Batch | None,
+) -> None:
+    """Trace all of it before anything is compiled: what does not fit together raises now."""
+    chunk.eval_shape(objective, optimizer, batch_size, spec, data, np.int32(0))
+    if validation is not None:
+        trace_scores(objective, spec, validation)
 
 
 def _next_pace(n: int, seconds: float) -> int:

@@ -17,12 +17,10 @@ import jax
 import jax.numpy as jnp
 
 from laminax.nn import Context, Layer, Variables
-from laminax.nn.losses import check_labels, cross_entropy
+from laminax.nn.losses import PerExample, check_labels, cross_entropy
 
 from ._check import check_kind
 
-PerExample: TypeAlias = jax.Array | tuple[jax.Array, jax.Array]
-"""Shape (batch,), or a pair (sum, count) of such."""
 Batch: TypeAlias = Any
 """A pytree of arrays with leading axis batch; `(x, y)` for supervised learning."""
 

@@ -12,8 +12,8 @@ import numpy as np
 from laminax.nn import Layer
 
 from ._evaluate import evaluate, predict
-from ._loop import Result
 from ._objective import Objective
+from ._result import Result
 from .checkpoint import writable
 from .data import DataSet
 from .display import plot_confusion, plot_history

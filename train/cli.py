@@ -9,7 +9,7 @@ import tyro
 
 from laminax import nn
 
-from ._loop import Diverged
+from ._result import Diverged
 from .recipes import digits, mnist
 
 _SHAPES = {"digits": (1, 8, 8, 1), "mnist": (1, 28, 28, 1)}

@@ -1,7 +1,5 @@
 """A small convolutional network: 3×3 convolutions, ReLU and 2×2 max pooling, then a read-out."""
 
-from collections.abc import Sequence
-
 from jax.nn import relu
 
 from .._checks import positive
@@ -15,18 +13,18 @@ from .._shape import flatten
 
 
 @factory
-def cnn(channels: Sequence[int] = (32, 64), *, classes: int = 10) -> Layer:
+def cnn(*channels: int, classes: int = 10) -> Layer:
     """Convolutional network for images (batch, height, width, channels).
 
     For each entry of `channels` a valid 3×3 convolution, ReLU and a 2×2 max pooling; then all
     values into one dense layer. 34,826 parameters on (batch, 28, 28, 1).
 
     Args:
-        channels: the number of feature maps of each convolution.
+        *channels: the number of feature maps of each convolution; 32, 64 unless given.
         classes: number of outputs.
 
     Raises:
-        ValueError: no channels, one < 1, or classes < 1.
+        ValueError: a number of channels or classes < 1.
 
     >>> import jax, jax.numpy as jnp
     >>> from laminax import nn
@@ -34,8 +32,7 @@ def cnn(channels: Sequence[int] = (32, 64), *, classes: int = 10) -> Layer:
     >>> {name: leaf["w"].shape for name, leaf in variables.params.items()}
     {'conv_0': (3, 3, 1, 32), 'conv_1': (3, 3, 32, 64), 'dense_0': (1600, 10)}
     """
-    if not isinstance(channels, Sequence) or not channels:
-        raise ValueError(f"cnn: channels must be a sequence such as (32, 64), got {channels!r}")
+    channels = channels or (32, 64)
     for size in channels:
         positive("cnn", "each of channels", size)
     positive("cnn", "classes", classes)

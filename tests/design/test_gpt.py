@@ -1,4 +1,4 @@
-"""GPT with cached decoding: positions and key-value caches live in the carry, nothing in the model."""
+"""GPT with cached decoding: positions and key-value caches live in the carry."""
 
 import jax
 import jax.numpy as jnp

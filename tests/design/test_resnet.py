@@ -8,20 +8,7 @@ from laminax import nn
 
 
 def conv(features, kernel, stride=1):
-    """2-D convolution without bias, NHWC and HWIO, padded so that stride 1 keeps the size."""
-
-    def init(key, x, **side):
-        shape = (kernel, kernel, x.shape[-1], features)
-        return nn.Variables({"w": jax.nn.initializers.he_normal()(key, shape)}, {})
-
-    def apply(params, state, x, ctx):
-        numbers = ("NHWC", "HWIO", "NHWC")
-        y = jax.lax.conv_general_dilated(
-            x, params["w"], (stride, stride), "SAME", dimension_numbers=numbers
-        )
-        return y, state
-
-    return nn.Layer(init, apply, "conv")
+    return nn.conv(features, kernel, stride=stride, bias=False)
 
 
 def block(features, stride=1):
@@ -35,7 +22,7 @@ MODEL = nn.serial(
     nn.batch_norm(),
     wide=block(6, stride=2),
     deep=nn.repeat(block(6), 2),
-    pool=lambda x: x.mean((1, 2)),
+    pool=nn.global_avg_pool(),
     head=nn.dense(3),
 )
 X = jax.random.normal(jax.random.key(1), (4, 6, 6, 2))

@@ -94,7 +94,11 @@ def test_the_memo_holds_specs_alone():
 
 
 def test_parameters_take_the_default_float_of_the_moment():
-    model = nn.serial(nn.dense(2), nn.layer_norm())
+    def init(key, x, **side):
+        return nn.Variables({"like_x": jnp.zeros((), x.dtype)}, {})
+
+    like = nn.Layer(init, lambda params, state, x, ctx: (x, state))
+    model = nn.serial(nn.dense(2), like)  # a dense layer answers in the precision of its own w
     dtypes = []
     for x64 in (False, True, False):
         with jax.enable_x64(x64):
@@ -246,3 +250,14 @@ def test_float64_from_numpy_becomes_the_default_float_without_a_warning(layer):
     y = layer(variables, x)
     assert y.dtype == jnp.float32
     np.testing.assert_array_equal(y, layer(variables, x.astype(np.float32)))
+
+
+@pytest.mark.parametrize("implementation", ["rbg", "unsafe_rbg"])
+def test_keys_of_any_implementation_will_do(implementation):
+    model = nn.serial(nn.dense(2), nn.dropout(0.5))
+    key, draw = jax.random.split(jax.random.key(0, impl=implementation))
+    variables = model.init(key, X)
+    y, _ = model.apply(*variables, X, nn.Context(draw, train=True))
+    expected = 2 * model(variables, X)
+    np.testing.assert_allclose(jnp.where(y == 0, expected, y), expected, rtol=1e-6)
+    assert (y != 0).any() and variables.params["dense_0"]["w"].std() > 0.1

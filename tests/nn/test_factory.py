@@ -84,7 +84,7 @@ def test_what_is_neither_layer_nor_function_is_refused(child):
 
 def test_a_name_with_a_slash_is_refused_wherever_it_comes_from():
     odd = nn.Layer(nn.relu, nn.relu, "a/b")
-    with pytest.raises(ValueError, match="without \"/\".*'a/b_0'"):
+    with pytest.raises(ValueError, match=r"without .*'a/b_0'"):
         nn.serial(odd)
 
 

@@ -116,3 +116,11 @@ def test_batch_norm_refuses():
     made = nn.batch_norm().init(jax.random.key(0), jnp.zeros((2, 3)))
     with pytest.raises(ValueError, match="more than one value a feature"):
         nn.batch_norm().apply(*made, jnp.zeros((1, 3)), TRAIN)
+    with pytest.raises(ValueError, match="state must hold mean, var, got none"):
+        nn.batch_norm()(nn.Variables(made.params, {}), jnp.zeros((2, 3)))
+
+
+def test_batch_norm_is_initialized_from_one_example():
+    model = nn.serial(nn.dense(3), nn.batch_norm())
+    one, many = (model.init(jax.random.key(0), jnp.zeros((n, 2))) for n in (1, 8))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, one, many))

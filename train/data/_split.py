@@ -71,6 +71,8 @@ def split(data: Tree, fraction: float = 0.7, seed: int = 0) -> tuple[Tree, Tree]
             f"split: fraction is {fraction}; the share of the first part lies strictly between"
             " 0 and 1: give 0.7, for example."
         )
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise ValueError(f"split: seed must be an integer in [0, 2³²), got {seed!r}")
     n = rows(data)
     first = round(fraction * n)
     if not 0 < first < n:

@@ -37,8 +37,12 @@ def build(name: str) -> nn.Layer:
     """Make the model of that name."""
     if name == "mlp":
         return nn.serial(scaled, nn.mlp(256, 256, 10, dropout=0.3))
-    stage = lambda features: (nn.conv(features, 3), nn.relu, nn.max_pool(2))  # noqa: E731
-    return nn.serial(scaled, *stage(32), *stage(64), nn.flatten(), nn.dropout(0.3), nn.dense(10))
+    return nn.serial(
+        scaled,
+        *(nn.conv(32, 3), nn.relu, nn.max_pool(2)),
+        *(nn.conv(64, 3), nn.relu, nn.max_pool(2)),
+        *(nn.flatten(), nn.dropout(0.3), nn.dense(10)),
+    )
 
 
 def main(config: Config) -> train.Result:

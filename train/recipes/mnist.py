@@ -20,7 +20,7 @@ class Config:
     """Passes over the training examples."""
     batch_size: int = 128
     """Examples a step."""
-    rate: float = 1e-3
+    rate: float = 2e-3
     """Highest learning rate."""
     seed: int = 0
     """Decides parameters, data order and noise."""
@@ -35,7 +35,7 @@ def scaled(x: jax.Array) -> jax.Array:
 
 def build(name: str) -> nn.Layer:
     """Make the model of that name."""
-    models = {"mlp": nn.mlp(512, 512, 10, dropout=0.3), "cnn": nn.cnn(), "lenet": nn.lenet()}
+    models = {"mlp": nn.mlp(512, 512, 10, dropout=0.2), "cnn": nn.cnn(), "lenet": nn.lenet()}
     return nn.serial(scaled, models[name])
 
 

@@ -1,0 +1,64 @@
+"""Every public function of nn and optim is a row of the table, or is left out by name here."""
+
+from types import ModuleType
+
+import pytest
+
+from laminax import nn, optim
+
+from .table import LAYERS, MEASURES, OPTIMIZERS, SCHEDULES, Made, Measure, Row
+
+# Types, and functions that neither are layers, measures, optimizers or schedules nor make such.
+# Each is tested in the file that mirrors its own.
+NOT_ROWS = {
+    "nn": {"Context", "Layer", "Variables", "factory", "pointwise", "stacked", "summary"},
+    "losses": set(),
+    "metrics": set(),
+    "optim": {
+        "EmaState", "Match", "Matches", "RateState", "Schedule", "apply_updates", "evaluated",
+        "match", "matches", "paths", "rate",
+    },
+}  # fmt: skip
+
+
+def public(module: ModuleType) -> set[str]:
+    """Public callables and types of a room: what it re-exports, not its modules."""
+    names = {name for name in vars(module) if not name.startswith("_")}
+    return {name for name in names if not isinstance(getattr(module, name), ModuleType)}
+
+
+def of(module: ModuleType, own: str) -> set[str]:
+    """Public names that a module of functions defines itself."""
+    return {name for name in public(module) if getattr(vars(module)[name], "__module__", "") == own}
+
+
+def rows(table: list[Row] | list[Measure] | list[Made], prefix: str = "") -> set[str]:
+    return {row.name.removeprefix(prefix) for row in table if row.name.startswith(prefix)}
+
+
+@pytest.mark.parametrize(
+    ("room", "names", "table"),
+    [
+        ("nn", public(nn), rows(LAYERS)),
+        ("losses", of(nn.losses, "laminax.nn.losses"), rows(MEASURES, "losses.")),
+        ("metrics", of(nn.metrics, "laminax.nn.metrics"), rows(MEASURES, "metrics.")),
+        ("optim", public(optim), rows(OPTIMIZERS) | rows(SCHEDULES)),
+    ],
+)
+def test_every_public_name_is_a_row(room, names, table):
+    missing = names - table - NOT_ROWS[room]
+    assert not missing, f"give {sorted(missing)} rows in tests/laws/table.py"
+    assert not table - names, f"rows without a public name: {sorted(table - names)}"
+    assert not table & NOT_ROWS[room]
+
+
+def test_every_activation_and_model_is_public_in_nn():
+    for module in (nn.activations, nn.models):
+        for name in public(module):
+            assert getattr(nn, name) is getattr(module, name)
+
+
+def test_rows_are_told_apart():
+    for table in (LAYERS, MEASURES, OPTIMIZERS, SCHEDULES):
+        labels = list(map(str, table))
+        assert len(labels) == len(set(labels))

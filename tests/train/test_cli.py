@@ -1,0 +1,160 @@
+"""The command line, as a user types it."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import subprocess
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from laminax import nn, train
+from laminax.train.cli import main
+from laminax.train.recipes import digits
+
+TINY = ["--model", "mlp", "--epochs", "1", "--seed", "3"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder and what was printed."""
+    out = tmp_path_factory.mktemp("runs") / "first"
+    with redirect_stdout(io.StringIO()) as printed:
+        main(["train", "digits", *TINY, "--out", str(out)])
+    return out, printed.getvalue()
+
+
+def test_training_prints_the_test_accuracy(run):
+    out, printed = run
+    result = json.loads((out / "result.json").read_text())
+    told = re.search(r"digits: test accuracy ([\d.]+)%.* on 539 held-out examples", printed)
+    assert float(told[1]) == pytest.approx(100 * result["accuracy"], abs=0.005)
+    assert 0.5 < result["accuracy"] <= 1
+
+
+def test_the_run_folder_holds_configuration_and_history(run):
+    out, _ = run
+    config = json.loads((out / "config.json").read_text())
+    assert config == dataclasses.asdict(digits.Config(model="mlp", epochs=1, seed=3, out=str(out)))
+    with (out / "history.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["epoch"] == "1"
+    columns = {"loss", "accuracy", "validation_loss", "validation_accuracy", "rate"}
+    assert columns <= row.keys()
+
+
+def test_the_checkpoint_holds_what_was_scored(run):
+    out, _ = run
+    data, model = train.data.digits(), digits.build("mlp")
+    spec = jax.eval_shape(lambda x: model.init(jax.random.key(0), x), data.test[0])
+    saved = load_file(out / "checkpoint.safetensors")
+    variables = jax.tree.map_with_path(
+        lambda path, leaf: saved[jax.tree_util.keystr(path, simple=True, separator="/")], spec
+    )
+    objective = train.supervised(
+        model, nn.losses.cross_entropy, metrics={"accuracy": nn.metrics.accuracy}
+    )
+    result = json.loads((out / "result.json").read_text())
+    assert train.evaluate(objective, variables, data.test) == pytest.approx(result, rel=1e-6)
+
+
+def test_pictures_are_drawn_where_matplotlib_is(run):
+    image = pytest.importorskip("matplotlib.image")
+    for name in ("curves.png", "confusion.png"):
+        pixels = image.imread(run[0] / name)
+        assert min(pixels.shape[:2]) > 100
+        assert len(np.unique(pixels)) > 10, "something is drawn"
+
+
+def test_the_installed_command_trains(tmp_path):
+    command = Path(sys.executable).with_name("laminax")
+    start = [str(command)] if command.exists() else [sys.executable, "-m", "laminax"]
+    done = subprocess.run(
+        [*start, "train", "digits", *TINY, "--out", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"digits: test accuracy \d+\.\d+%", done.stdout)
+    assert (tmp_path / "run" / "result.json").exists()
+    assert "Traceback" not in done.stderr
+
+
+def test_summary_is_a_table_of_the_model(capsys):
+    main(["summary", "mnist", "--model", "lenet"])
+    out = capsys.readouterr().out
+    assert "61,706" in out
+    assert "conv_0" in out
+    assert "dense_2" in out
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["train", "digits", "--model", "resnet"], "resnet"),
+        (["train", "letters"], "letters"),
+        (["train", "digits", "--epochs", "many"], "many"),
+        (["summary", "mnist", "--model", "resnet"], "resnet"),
+        (["train", "digits", "--batchsize", "3"], "batchsize"),
+    ],
+)
+def test_what_the_command_line_does_not_know_ends_in_status_2(args, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert words in captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["train", "digits", "--out", "{file}/run"], "cannot write in the folder .*file/run"),
+        (["train", "mnist"], "mnist: no folder .*nowhere/mnist"),
+        (["train", "digits", "--epochs", "0"], "epochs must be an integer of at least 1, got 0"),
+        (["train", "digits", "--batch-size", "9999"], "batch_size is 9999 but there are only"),
+        (["train", "digits", "--rate", "-1"], "is -1.0; expected"),
+        (["train", "digits", "--seed", "-1"], "[Ss]eed must be"),
+        (["summary", "digits", "--model", "lenet"], "digits has no model 'lenet'; choose from mlp"),
+    ],
+)
+def test_what_cannot_be_done_ends_in_one_line_and_status_1(args, words, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LAMINAX_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit) as ended:
+        main([arg.format(file=tmp_path / "file") for arg in args])
+    assert re.match(rf"laminax: [^\n]*{words}[^\n]*$", ended.value.code)
+
+
+def test_a_damaged_file_ends_in_one_line_without_traceback(tmp_path):
+    (tmp_path / "mnist").mkdir()
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (tmp_path / "mnist" / f"{name}-ubyte").write_bytes(b"\0\0\x08\x03\0")
+    done = subprocess.run(
+        [sys.executable, "-m", "laminax", "train", "mnist"],
+        env={"LAMINAX_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"laminax: read_idx: .*ends inside its header.*Replace.*\n", done.stderr)
+
+
+def test_divergence_ends_in_one_line_too(monkeypatch):
+    def diverge(config):
+        raise train.Diverged("fit: the loss is nan at step 3")
+
+    monkeypatch.setattr(digits, "main", diverge)
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "digits"])
+    assert ended.value.code == "laminax: fit: the loss is nan at step 3"

@@ -1,0 +1,52 @@
+"""The bar as a terminal shows it."""
+
+import io
+import re
+import time
+from contextlib import redirect_stderr
+
+import numpy as np
+
+from laminax import nn, optim, train
+from laminax.train._history import Totals
+from laminax.train._progress import Progress
+
+OBJECTIVE = train.supervised(nn.dense(1), nn.losses.squared_error)
+SGD = optim.sgd(0.1)
+X = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers what was written to it."""
+
+    def isatty(self):
+        return True
+
+
+def test_the_terminal_shows_one_line_with_epoch_steps_and_means():
+    with redirect_stderr(Terminal()) as terminal:
+        result = train.fit(OBJECTIVE, SGD, (X, 3 * X), epochs=3, batch_size=4)
+    text = terminal.getvalue()
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    last = text.strip().rsplit("\r", 1)[-1]
+    assert last.startswith("epoch 3/3: 100%")
+    assert "6/6" in last
+    assert f"loss {result.history['loss'][-1]:.4g}" in last
+
+
+def test_it_is_redrawn_by_time_not_by_step():
+    totals, began = Totals(), time.perf_counter()
+    with redirect_stderr(Terminal()) as terminal, Progress(5000, shown=True) as bar:
+        bar.epoch(1, 1)
+        for _ in range(5000):
+            totals.add({"loss": (np.ones(1), np.ones(1))})
+            bar.advance(1, totals)
+    drawn = terminal.getvalue().count("%|")
+    assert 1 <= drawn <= 3 + (time.perf_counter() - began) / 0.25
+    assert re.search(r"5000/5000 .*loss 1", terminal.getvalue())
+
+
+def test_without_it_nothing_is_written(capfd):
+    train.fit(OBJECTIVE, SGD, (X, 3 * X), epochs=1, batch_size=4, progress=False)
+    assert capfd.readouterr() == ("", "")

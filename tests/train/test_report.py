@@ -1,0 +1,74 @@
+"""What a run leaves behind: the sentence, the scores, the pictures."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from laminax import nn, optim, train
+
+RANDOM = np.random.default_rng(0)
+LABELS = (np.arange(30) % 3).astype(np.int32)
+IMAGES = (LABELS[:, None, None, None] * 100 + RANDOM.integers(0, 9, (30, 2, 2, 1))).astype(np.uint8)
+DATA = train.data.DataSet(
+    "blobs", (IMAGES[:20], LABELS[:20]), (IMAGES[20:], LABELS[20:]), tuple("abc")
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    rate: float = 0.5
+    out: Path | None = None
+
+
+@pytest.fixture(scope="module")
+def run():
+    model = nn.serial(lambda x: x.reshape(len(x), -1).astype("float32") / 255, nn.dense(3))
+    objective = train.supervised(
+        model, nn.losses.cross_entropy, metrics={"accuracy": nn.metrics.accuracy}
+    )
+    result = train.fit(objective, optim.sgd(0.1), DATA.train, epochs=2, batch_size=10)
+    return result, objective, model
+
+
+def test_the_folder_holds_the_configuration(tmp_path):
+    out = tmp_path / "a" / "b"
+    assert train.run_folder(Config(out=out)) == out
+    assert json.loads((out / "config.json").read_text()) == {"rate": 0.5, "out": str(out)}
+    assert train.run_folder(Config()) is None
+
+
+def test_scores_are_of_the_test_part_and_told_in_a_sentence(run, tmp_path, capsys):
+    scores = train.report(*run, DATA, tmp_path)
+    result, objective, model = run
+    assert scores == train.evaluate(objective, result.variables, DATA.test)
+    predicted = train.predict(model, result.variables, DATA.test[0]).argmax(1)
+    assert scores["accuracy"] == pytest.approx((predicted == DATA.test[1]).mean())
+    assert json.loads((tmp_path / "result.json").read_text()) == scores
+    out = capsys.readouterr().out
+    assert f"blobs: test accuracy {scores['accuracy']:.2%}" in out
+    assert "on 10 held-out examples, after 2 epochs in " in out
+    assert f"written to {tmp_path}" in out
+
+
+def test_an_interrupted_run_says_so(run, capsys):
+    result, objective, model = run
+    train.report(dataclasses.replace(result, interrupted=True), objective, model, DATA)
+    assert "(interrupted)" in capsys.readouterr().out
+
+
+def test_without_matplotlib_the_pictures_are_left_out(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    train.report(*run, DATA, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"result.json"}
+
+
+def test_a_run_without_an_epoch_still_has_its_confusion_drawn(run, tmp_path):
+    pytest.importorskip("matplotlib")
+    result, objective, model = run
+    train.report(
+        dataclasses.replace(result, history=train.History()), objective, model, DATA, tmp_path
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"result.json", "confusion.png"}
