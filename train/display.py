@@ -119,9 +119,9 @@ def _curves(axes: "Axes", history: History, name: str) -> None:
 
 def _figure(width: float, height: float) -> "Figure":
     try:
-        from matplotlib.figure import Figure
+        from ._picture import Picture
     except ImportError as error:
         raise ImportError(
             "pictures need matplotlib, which is not installed; pip install 'laminax[viz]'"
         ) from error
-    return Figure(figsize=(width, height), layout="constrained", dpi=110)
+    return Picture(figsize=(width, height), layout="constrained", dpi=110)
