@@ -21,7 +21,7 @@ def run(state: Any, x: jax.Array, y: jax.Array, indices: jax.Array) -> Any:
 def setup(data: Data, model: str, seed: int) -> Contender:
     x, y = jnp.asarray(data.x), jnp.asarray(data.y)
     state, rng = _raw.init(model, seed), np.random.default_rng(seed)
-    n = len(x) if model == "mlp" else CNN_STEPS * BATCH
+    n = len(x) if model == "mlp" else CNN_STEPS * BATCH  # images in one call
 
     def epoch() -> float:
         nonlocal state
