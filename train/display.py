@@ -120,8 +120,9 @@ def _curves(axes: "Axes", history: History, name: str) -> None:
 def _figure(width: float, height: float) -> "Figure":
     try:
         from ._picture import Picture
+
+        return Picture(figsize=(width, height), layout="constrained", dpi=110)
     except ImportError as error:
         raise ImportError(
             "pictures need matplotlib, which is not installed; pip install 'laminax[viz]'"
         ) from error
-    return Picture(figsize=(width, height), layout="constrained", dpi=110)
