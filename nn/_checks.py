@@ -61,3 +61,9 @@ def promote(*arrays: Any) -> list[jax.Array]:
 def default_float() -> jnp.dtype:
     """Return JAX's default float dtype, that of parameters."""
     return jnp.dtype(jnp.result_type(float))
+
+
+def indices(x: Any) -> jax.Array:
+    """Return integers in at least int32, so that no count they are compared with wraps around."""
+    numbers = jnp.asarray(x)
+    return numbers.astype(jnp.int32) if numbers.dtype.itemsize < 4 else numbers

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer, normal
 
-from ._checks import default_float, parameter_of, positive
+from ._checks import default_float, indices, parameter_of, positive
 from ._core import Context, Layer, Params, State, Variables, pointwise
 from ._factory import factory
 from ._specs import describe
@@ -51,9 +51,7 @@ def embedding(vocabulary: int, features: int, *, init: Initializer = normal(0.02
                 f"embedding: table must be {(vocabulary, features)}, got {table.shape}; "
                 "are these the parameters of another model?"
             )
-        index = jnp.asarray(x)
-        if index.dtype.itemsize < 4:  # too small, maybe, to hold `vocabulary`
-            index = index.astype(jnp.int32)
+        index = indices(x)
         index = jnp.where(index < 0, vocabulary, index)  # or it would count from the end
         return jnp.asarray(table).at[index].get(mode="fill", fill_value=jnp.nan), state
 

@@ -174,19 +174,19 @@ def _shape(output: Spec) -> str:
 
 
 def _bytes(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{_three_digits(count)} {unit}"
-        count /= 1024
-    return f"{_three_digits(count)} TiB"
+    return _scaled(count, 1024, (" B", " KiB", " MiB", " GiB", " TiB"))
 
 
 def _short(count: float) -> str:
-    for unit in ("", "k", "M", "G"):
-        if count < 1000:
-            return f"{_three_digits(count)}{unit}"
-        count /= 1000
-    return f"{_three_digits(count)}T"
+    return _scaled(count, 1000, ("", "k", "M", "G", "T"))
+
+
+def _scaled(count: float, base: int, units: tuple[str, ...]) -> str:
+    for unit in units[:-1]:
+        if count < base:
+            return _three_digits(count) + unit
+        count /= base
+    return _three_digits(count) + units[-1]
 
 
 def _three_digits(number: float) -> str:

@@ -91,12 +91,6 @@ def wide(x: Any, other: Any) -> jax.Array:
         return jnp.asarray(x, jnp.result_type(jnp.float32, *floats))
 
 
-def class_numbers(labels: Any) -> jax.Array:
-    """Return integer labels in at least int32, so that no class number wraps around."""
-    numbers = jnp.asarray(labels)
-    return numbers.astype(jnp.int32) if numbers.dtype.itemsize < 4 else numbers
-
-
 def per_example(values: jax.Array) -> PerExample:
     """Return values (batch,) as they are, those of (batch, ...) as the pair (sum, count)."""
     if values.ndim == 1:

@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ._checks import indices
 from ._specs import describe
 from ._targets import PerExample as PerExample
-from ._targets import check_array, check_floating, check_scores, class_numbers, per_example, wide
+from ._targets import check_array, check_floating, check_scores, per_example, wide
 from ._targets import check_labels as check_labels
 
 
@@ -42,7 +43,7 @@ def cross_entropy(logits: Any, labels: Any) -> PerExample:
     if not integer:
         return per_example(-(wide(labels, logits) * log_p).sum(-1))
     # Compared, not looked up: it fuses with the softmax, and no label counts from the end.
-    hot = jax.nn.one_hot(class_numbers(labels), logits.shape[-1], dtype=bool)
+    hot = jax.nn.one_hot(indices(labels), logits.shape[-1], dtype=bool)
     loss = -jnp.where(hot, log_p, 0).sum(-1)
     return per_example(jnp.where(hot.any(-1), loss, jnp.nan))
 

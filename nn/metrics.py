@@ -7,7 +7,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ._targets import PerExample, check_scores, class_numbers, per_example
+from ._checks import indices
+from ._targets import PerExample, check_scores, per_example
 
 
 def accuracy(logits: Any, labels: Any) -> PerExample:
@@ -32,7 +33,7 @@ def accuracy(logits: Any, labels: Any) -> PerExample:
     Array([1., 0.], dtype=float32)
     """
     integer = check_scores("accuracy", logits, labels)
-    wanted = class_numbers(labels if integer else jnp.argmax(labels, -1))
+    wanted = indices(labels if integer else jnp.argmax(labels, -1))
     found = jnp.argmax(logits, -1).astype(wanted.dtype)
     right = (found == wanted) & ~jnp.isnan(logits).any(-1)
     return per_example(right.astype(jnp.float32))
