@@ -2,14 +2,14 @@
 
 from jax.nn import relu
 
-from .._checks import positive
-from .._combinators import serial
-from .._conv import conv
-from .._core import Layer
-from .._factory import factory
-from .._linear import dense
-from .._pool import max_pool
-from .._shape import flatten
+from .._convolution._conv import conv
+from .._convolution._pool import max_pool
+from .._core._checks import positive
+from .._core._combinators import serial
+from .._core._factory import factory
+from .._core._layer import Layer
+from .._layers._linear import dense
+from .._layers._shape import flatten
 
 
 @factory

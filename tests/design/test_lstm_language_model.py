@@ -8,42 +8,12 @@ import pytest
 from laminax import nn
 
 
-def lstm(features):
-    def init(key, x, **side):
-        scale = jax.nn.initializers.lecun_normal()
-        wi, wh = scale(key, (2, max(x.shape[-1], features), 4 * features))
-        params = {"wi": wi[: x.shape[-1]], "wh": wh[:features], "b": jnp.zeros(4 * features)}
-        return nn.Variables(params, {})
-
-    def cell(params, carry, x):
-        h, memory = carry
-        gates = x @ params["wi"] + h @ params["wh"] + params["b"][None]
-        i, f, g, o = jnp.split(gates, 4, axis=-1)
-        memory = jax.nn.sigmoid(f) * memory + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(memory)
-        return (h, memory), h
-
-    def start(variables, x, ctx):
-        return (jnp.zeros((x.shape[0], features), x.dtype),) * 2
-
-    def step(variables, carry, x, ctx):
-        over_time = jnp.swapaxes(x, 0, 1)
-        carry, y = jax.lax.scan(lambda c, x: cell(variables.params, c, x), carry, over_time)
-        return carry, jnp.swapaxes(y, 0, 1)
-
-    def apply(params, state, x, ctx):
-        variables = nn.Variables(params, state)
-        return step(variables, start(variables, x, ctx), x, ctx)[1], state
-
-    return nn.Layer(init, apply, "lstm", start=start, step=step)
-
-
 def language_model(vocabulary, features):
     def forward(c, tokens):
         return c.body(c.embed(tokens)) @ c.embed.params["table"].T
 
     table = nn.embedding(vocabulary, features, init=jax.nn.initializers.normal(1.0))
-    body = nn.serial(lstm(features), nn.dropout(0.1), nn.layer_norm(), lstm(features))
+    body = nn.serial(nn.lstm(features), nn.dropout(0.1), nn.layer_norm(), nn.lstm(features))
     return nn.compose(forward, embed=table, body=body)
 
 

@@ -6,26 +6,8 @@ import numpy as np
 
 from laminax import nn
 
-
-def conv(features, kernel, stride=1):
-    return nn.conv(features, kernel, stride=stride, bias=False)
-
-
-def block(features, stride=1):
-    shortcut = nn.serial(conv(features, 1, stride), nn.batch_norm()) if stride > 1 else None
-    branch = conv(features, 3, stride), nn.batch_norm(), nn.relu, conv(features, 3), nn.batch_norm()
-    return nn.serial(nn.residual(*branch, shortcut=shortcut), nn.relu)
-
-
-MODEL = nn.serial(
-    nn.rename(conv(4, 3), "stem"),
-    nn.batch_norm(),
-    wide=block(6, stride=2),
-    deep=nn.repeat(block(6), 2),
-    pool=nn.global_avg_pool(),
-    head=nn.dense(3),
-)
-X = jax.random.normal(jax.random.key(1), (4, 6, 6, 2))
+MODEL = nn.resnet((1, 3), classes=3, width=4)
+X = jax.random.normal(jax.random.key(1), (4, 17, 17, 2))
 PARAMS, STATE = jax.jit(MODEL.init)(jax.random.key(0), X)
 APPLY = jax.jit(MODEL.apply)
 
@@ -37,40 +19,39 @@ def test_trees_of_parameters_and_state():
     def statistics(*shape):
         return {"mean": shape, "var": shape}
 
+    def branch(entry, inputs, features, *layers):
+        return {
+            "batch_norm_0": entry(*layers, features),
+            "batch_norm_1": entry(*layers, features),
+        } | (
+            {}
+            if entry is statistics
+            else {
+                "conv_0": {"w": (*layers, 3, 3, inputs, features)},
+                "conv_1": {"w": (*layers, 3, 3, features, features)},
+            }
+        )
+
+    def tree(entry):
+        shortcut = {"batch_norm_0": entry(8)}
+        if entry is norm:
+            shortcut["conv_0"] = {"w": (1, 1, 4, 8)}
+        return {
+            "stage_1": {"first": {"residual_0": branch(entry, 4, 4)}},
+            "stage_2": {
+                "first": {"residual_0": {**branch(entry, 4, 8), "shortcut": shortcut}},
+                "rest": {"residual_0": branch(entry, 8, 8, 2)},
+            },
+        }
+
     assert jax.tree.map(jnp.shape, PARAMS) == {
-        "stem": {"w": (3, 3, 2, 4)},
-        "batch_norm_0": norm(4),
-        "wide": {
-            "residual_0": {
-                "conv_0": {"w": (3, 3, 4, 6)},
-                "batch_norm_0": norm(6),
-                "conv_1": {"w": (3, 3, 6, 6)},
-                "batch_norm_1": norm(6),
-                "shortcut": {"conv_0": {"w": (1, 1, 4, 6)}, "batch_norm_0": norm(6)},
-            }
-        },
-        "deep": {
-            "residual_0": {
-                "conv_0": {"w": (2, 3, 3, 6, 6)},
-                "batch_norm_0": norm(2, 6),
-                "conv_1": {"w": (2, 3, 3, 6, 6)},
-                "batch_norm_1": norm(2, 6),
-            }
-        },
-        "head": {"w": (6, 3), "b": (3,)},
+        "stem": {"conv_0": {"w": (7, 7, 2, 4)}, "batch_norm_0": norm(4)},
+        **tree(norm),
+        "head": {"w": (8, 3), "b": (3,)},
     }
     assert jax.tree.map(jnp.shape, STATE) == {
-        "batch_norm_0": statistics(4),
-        "wide": {
-            "residual_0": {
-                "batch_norm_0": statistics(6),
-                "batch_norm_1": statistics(6),
-                "shortcut": {"batch_norm_0": statistics(6)},
-            }
-        },
-        "deep": {
-            "residual_0": {"batch_norm_0": statistics(2, 6), "batch_norm_1": statistics(2, 6)}
-        },
+        "stem": {"batch_norm_0": statistics(4)},
+        **tree(statistics),
     }
 
 
@@ -79,9 +60,11 @@ def test_training_writes_the_state_and_evaluation_only_reads_it():
     assert jax.tree.structure(trained) == jax.tree.structure(STATE)
     for old, new in zip(jax.tree.leaves(STATE), jax.tree.leaves(trained), strict=True):
         assert jnp.abs(old - new).max() > 1e-4
-    stem = conv(4, 3).apply(PARAMS["stem"], {}, X, nn.Context())[0]
-    mean = np.asarray(stem, np.float64).mean((0, 1, 2))
-    np.testing.assert_allclose(trained["batch_norm_0"]["mean"], 0.1 * mean, rtol=1e-4, atol=1e-6)
+    stem = MODEL.children["stem"].children["conv_0"]
+    convolved = stem(nn.Variables(PARAMS["stem"]["conv_0"], {}), X)
+    mean = np.asarray(convolved, np.float64).mean((0, 1, 2))
+    kept = trained["stem"]["batch_norm_0"]["mean"]
+    np.testing.assert_allclose(kept, 0.1 * mean, rtol=1e-4, atol=1e-6)
 
     evaluated, kept = APPLY(PARAMS, trained, X, nn.Context())
     jax.tree.map(np.testing.assert_array_equal, kept, trained)
@@ -91,8 +74,8 @@ def test_training_writes_the_state_and_evaluation_only_reads_it():
 
 
 def test_a_block_whose_branch_is_zero_is_its_shortcut():
-    wide = MODEL.children["wide"]
-    params, state = PARAMS["wide"], STATE["wide"]
+    wide = MODEL.children["stage_2"].children["first"]
+    params, state = PARAMS["stage_2"]["first"], STATE["stage_2"]["first"]
     branch = dict(params["residual_0"])
     branch["batch_norm_1"] = jax.tree.map(jnp.zeros_like, branch["batch_norm_1"])
     x = jax.random.normal(jax.random.key(2), (2, 6, 6, 4))

@@ -7,24 +7,9 @@ import numpy as np
 from laminax import nn
 
 
-def attention():
-    """Self-attention of one head over all positions."""
-
-    def init(key, x, **side):
-        size = x.shape[-1]
-        return nn.Variables({"w": jax.random.normal(key, (size, 3 * size)) / size**0.5}, {})
-
-    def apply(params, state, x, ctx):
-        q, k, v = jnp.split(x @ params["w"], 3, axis=-1)
-        scores = q @ jnp.swapaxes(k, 1, 2) / np.sqrt(x.shape[-1]).astype(x.dtype)
-        return jax.nn.softmax(scores) @ v, state
-
-    return nn.Layer(init, apply, "attention")
-
-
 def block():
-    mix = nn.residual(nn.layer_norm(), attention(), nn.dropout(0.3))
-    return nn.serial(mix, nn.residual(nn.layer_norm(), nn.dense(16), nn.relu, nn.dense(8)))
+    mix = nn.residual(nn.layer_norm(), nn.attention(2), nn.dropout(0.3))
+    return nn.serial(mix, nn.residual(nn.layer_norm(), nn.feed_forward(16, nn.relu)))
 
 
 DEPTH = 2
@@ -37,11 +22,19 @@ def test_tree():
     norm = {"scale": (2, 8), "bias": (2, 8)}
     assert jax.tree.map(jnp.shape, PARAMS) == {
         "repeat_0": {
-            "residual_0": {"layer_norm_0": norm, "attention_0": {"w": (2, 8, 24)}},
+            "residual_0": {
+                "layer_norm_0": norm,
+                "attention_0": {
+                    "qkv": {"w": (2, 8, 24), "b": (2, 24)},
+                    "out": {"w": (2, 8, 8), "b": (2, 8)},
+                },
+            },
             "residual_1": {
                 "layer_norm_0": norm,
-                "dense_0": {"w": (2, 8, 16), "b": (2, 16)},
-                "dense_1": {"w": (2, 16, 8), "b": (2, 8)},
+                "feed_forward_0": {
+                    "in": {"w": (2, 8, 16), "b": (2, 16)},
+                    "out": {"w": (2, 16, 8), "b": (2, 8)},
+                },
             },
         },
         "head": {"w": (8, 2), "b": (2,)},

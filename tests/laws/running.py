@@ -10,7 +10,8 @@ import numpy as np
 
 from laminax import nn
 
-from .table import LAYERS, Row
+from .kinds import Row
+from .table import LAYERS
 
 
 @functools.cache

@@ -11,12 +11,13 @@ from .running import MODES, context, example, in_float64, label, layer_of, run, 
 from .table import LAYERS
 
 PRECISE = [row for row in LAYERS if row.precise]
-STEP = 1e-5
+STEP = 1e-6
+SMOOTH = [(row, train) for row, train in MODES if row.precise and (row.smooth or not train)]
 QUICK = {"xla_backend_optimization_level": 0}
 """Compiling takes longer than running here."""
 
 
-@pytest.mark.parametrize(("row", "train"), [mode for mode in MODES if mode[0].precise], ids=label)
+@pytest.mark.parametrize(("row", "train"), SMOOTH, ids=label)
 def test_gradient_is_the_central_difference(row, train):
     """In five random directions of parameters and input, of a random sum over y."""
     with jax.enable_x64(True):
@@ -48,7 +49,7 @@ def test_gradient_is_the_central_difference(row, train):
                 sum(jax.tree.leaves(along)), (ahead - behind) / (2 * STEP), rtol=1e-6, atol=1e-8
             )
         for leaf in jax.tree.leaves(gradient[0]):
-            assert jnp.abs(leaf).max() > 1e-9, "a parameter that y does not depend on"
+            assert row.steps or jnp.abs(leaf).max() > 1e-9, "a parameter y does not depend on"
 
 
 @pytest.mark.parametrize("row", PRECISE, ids=str)

@@ -4,8 +4,6 @@ torch's arrays are the reference; weights are copied over. Without torch the lay
 with the same equations in NumPy by the files of `tests/nn`, and these tests are skipped.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,48 +11,13 @@ import pytest
 
 from laminax import nn
 
+from .parity import channels_first, compare, evaluate, normal
+
 torch = pytest.importorskip("torch", reason="torch is not installed: parity with it is unchecked")
 F = torch.nn.functional
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    with jax.enable_x64(True):
-        yield
-
-
-def normal(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=shape)
-
-
-def compare(ours, theirs, arrays, rtol=1e-10):
-    """Compare `ours(arrays)` with `theirs(tensors)`, both a dict of arrays to one array."""
-    weights = None
-
-    def total(arrays: Any) -> Any:
-        y = ours(arrays)
-        return (y * weights).sum(), y
-
-    tensors = {
-        name: torch.tensor(a, requires_grad=np.issubdtype(a.dtype, np.floating))
-        for name, a in arrays.items()
-    }
-    expected = theirs(tensors)
-    weights = normal(*expected.shape, seed=9)
-    (expected * torch.tensor(weights)).sum().backward()
-    integers = {name: a for name, a in arrays.items() if np.issubdtype(a.dtype, np.integer)}
-    floats = {name: jnp.asarray(a) for name, a in arrays.items() if name not in integers}
-    run = jax.jit(jax.value_and_grad(lambda floats: total({**floats, **integers}), has_aux=True))
-    (_, y), gradients = run(floats)
-    np.testing.assert_allclose(y, expected.detach().numpy(), rtol=rtol, atol=1e-12)
-    for name, gradient in gradients.items():
-        reference = tensors[name].grad.numpy()
-        np.testing.assert_allclose(gradient, reference, rtol=rtol, atol=1e-11, err_msg=name)
-
-
-def evaluate(layer, arrays, state=None):
-    params = {name: a for name, a in arrays.items() if name != "x"}
-    return layer(nn.Variables(params, state or {}), arrays["x"])
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -108,73 +71,6 @@ def test_batch_norm(train):
     _, state = ours(NORM)
     np.testing.assert_allclose(state["mean"], mean, rtol=1e-12)
     np.testing.assert_allclose(state["var"], var, rtol=1e-12)
-
-
-def channels_first(x):
-    return x.movedim(-1, 1)
-
-
-@pytest.mark.parametrize(
-    ("rank", "kernel", "options"),
-    [
-        (1, 3, {}),
-        (1, 4, {"stride": 3, "bias": False}),
-        (2, 3, {}),
-        (2, (3, 2), {"stride": 2}),
-        (2, 3, {"dilation": 2}),
-        (2, 3, {"groups": 2}),
-        (2, 2, {"stride": (1, 2), "dilation": (2, 1), "groups": 4}),
-        (2, 1, {}),
-        (3, 2, {"stride": 2}),
-    ],
-)
-def test_conv_valid(rank, kernel, options):
-    groups, bias = options.get("groups", 1), options.get("bias", True)
-    size = (kernel,) * rank if isinstance(kernel, int) else kernel
-    arrays = {"x": normal(2, *(9, 8, 7)[:rank], 4), "w": normal(*size, 4 // groups, 8, seed=1)}
-    layer = nn.conv(8, kernel, padding="valid", **options)
-    convolve = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
-    named = {name: value for name, value in options.items() if name != "bias"}
-
-    def theirs(t):
-        w = t["w"].movedim((-1, -2), (0, 1))
-        return convolve(channels_first(t["x"]), w, t.get("b"), **named).movedim(1, -1)
-
-    compare(lambda a: evaluate(layer, a), theirs, arrays | ({"b": normal(8)} if bias else {}))
-
-
-@pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), (5, 1), (3, 2), (2, 1)])
-def test_conv_same(kernel, dilation):
-    arrays = {"x": normal(2, 7, 6, 3), "w": normal(kernel, kernel, 3, 5, seed=1), "b": normal(5)}
-    layer = nn.conv(5, kernel, dilation=dilation)
-
-    def theirs(t):
-        w = t["w"].permute(3, 2, 0, 1)
-        x = channels_first(t["x"])
-        extra = dilation * (kernel - 1)  # an odd one goes after, as in TensorFlow
-        x = F.pad(x, (extra // 2, extra - extra // 2) * 2)
-        y = F.conv2d(x, w, t["b"], dilation=dilation)
-        return y.permute(0, 2, 3, 1)
-
-    compare(lambda a: evaluate(layer, a), theirs, arrays)
-
-
-@pytest.mark.parametrize(("window", "stride"), [(2, None), (3, 2), (2, 1), (3, None)])
-@pytest.mark.parametrize("kind", ["max", "avg"])
-def test_pool(kind, window, stride):
-    layer = {"max": nn.max_pool, "avg": nn.avg_pool}[kind](window, stride=stride)
-    pool = {"max": F.max_pool2d, "avg": F.avg_pool2d}[kind]
-    compare(
-        lambda a: evaluate(layer, a),
-        lambda t: pool(channels_first(t["x"]), window, stride).movedim(1, -1),
-        {"x": normal(2, 7, 6, 3)},
-    )
-
-
-def test_global_pools():
-    x = {"x": normal(2, 7, 6, 3)}
-    compare(lambda a: evaluate(nn.global_avg_pool(), a), lambda t: t["x"].mean((1, 2)), x)
-    compare(lambda a: evaluate(nn.global_max_pool(), a), lambda t: t["x"].amax((1, 2)), x)
 
 
 ACTIVATIONS = {

@@ -21,6 +21,12 @@ def tanh_gelu(x):
 
 
 EQUATIONS = {
+    "elu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    "heaviside": lambda x: np.where(x >= 0, 1.0, 0.0),
+    "log_softmax": lambda x: x - np.log(np.exp(x).sum(-1, keepdims=True)),
+    "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
+    "sign": lambda x: np.where(x > 0, 1.0, np.where(x < 0, -1.0, 0.0)),
+    "softplus": lambda x: np.log(1 + np.exp(x)),
     "relu": lambda x: np.maximum(x, 0),
     "gelu": tanh_gelu,
     "silu": lambda x: x * sigma(x),
@@ -35,7 +41,7 @@ def test_equation(name):
     with jax.enable_x64(True):
         y = getattr(nn, name)(jnp.asarray(X.reshape(7, 7)))
         assert y.dtype == jnp.float64
-        np.testing.assert_allclose(y, EQUATIONS[name](X.reshape(7, 7)), rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(y, EQUATIONS[name](X.reshape(7, 7)), rtol=1e-11, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
@@ -56,3 +62,44 @@ def test_exact_gelu_as_documented():
 
 def test_softmax_of_large_logits_is_finite():
     np.testing.assert_allclose(nn.softmax(jnp.array([[1e4, -1e4, 1e4]])), [[0.5, 0, 0.5]])
+
+
+def test_softmax_of_the_textbook():
+    # Rounded there: 0.844, 0.042, 0.114.
+    np.testing.assert_allclose(nn.softmax(jnp.array([3.0, 0, 1])), [0.84, 0.04, 0.11], atol=0.005)
+    np.testing.assert_array_equal(
+        nn.softmax(jnp.array([5.0, 2, 3])), nn.softmax(jnp.array([3.0, 0, 1]))
+    )
+
+
+@pytest.mark.parametrize("shift", [-700.0, 3.0, 1e6])
+@pytest.mark.parametrize("function", [nn.softmax, nn.log_softmax], ids=lambda f: f.__name__)
+def test_shift_invariance(function, shift):
+    with jax.enable_x64(True):
+        x = jnp.asarray(X.reshape(7, 7))
+        np.testing.assert_allclose(function(x + shift), function(x), rtol=1e-9, atol=1e-12)
+
+
+def test_tanh_is_a_stretched_sigmoid():
+    with jax.enable_x64(True):
+        x = jnp.asarray(X)
+        np.testing.assert_allclose(nn.tanh(x), 2 * nn.sigmoid(2 * x) - 1, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("slope", [0.1, 0.01, 0])
+def test_leaky_relu_of_a_slope(slope):
+    y = nn.leaky_relu(slope)(jnp.asarray(X, jnp.float32))
+    np.testing.assert_allclose(y, np.where(X >= 0, X, slope * X), rtol=1e-6)
+
+
+def test_leaky_relu_is_to_be_made_first():
+    assert list(nn.serial(nn.leaky_relu(0.1)).children) == ["leaky_relu_0"]
+    with pytest.raises(TypeError, match=r"forgot \(\)\?"):
+        nn.serial(nn.leaky_relu)
+    with pytest.raises(TypeError, match=r"slope must be a number.*make the activation first"):
+        nn.leaky_relu(jnp.ones(3))
+
+
+def test_the_neuron_fires_at_its_threshold():
+    np.testing.assert_array_equal(nn.heaviside(jnp.array([-1e-7, 0.0, 1e-7])), [0, 1, 1])
+    assert not jax.grad(lambda x: nn.heaviside(x).sum())(jnp.array([-1.0, 0.0, 1.0])).any()

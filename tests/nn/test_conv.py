@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from laminax import nn
-from laminax.nn._conv import _by_library, _by_patches, conv
+from laminax.nn._convolution import _convolve
+from laminax.nn._convolution._conv import conv
+from laminax.nn._convolution._convolve import by_library, by_patches
 
 # (spatial sizes, channels, features, kernel, stride, dilation, padding, groups)
 CASES = [
@@ -102,7 +104,7 @@ def test_gradients_are_those_of_the_library(case):
     layer, params, x = make(case)
     rank = len(case[0])
     library = functools.partial(
-        _by_library,
+        by_library,
         stride=all_axes(case[4], rank),
         dilation=all_axes(case[5], rank),
         around=tuple(pairs(case)),
@@ -205,6 +207,45 @@ def test_an_ensemble_is_its_members(case):
         jax.tree.map(lambda a, b, i=i: close(a[i], b), together, alone)
 
 
+@pytest.mark.parametrize("case", [CASES[3], CASES[6], CASES[9]], ids=str)
+def test_some_examples_at_a_time_are_all_at_once(case, monkeypatch):
+    """Large patches are made for a part of the batch at a time: values, derivatives, members."""
+    layer, params, _ = make(case)
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(6, *case[0], case[1])))
+
+    def loss(params, x):
+        y = layer(nn.Variables(params, {}), x)
+        return jnp.vdot(jnp.sin(y), jnp.cos(jnp.arange(y.size)).reshape(y.shape))
+
+    def results():
+        v = jax.tree.map(jnp.cos, (params, x))
+        gradient = jax.value_and_grad(lambda *a: loss(*a), (0, 1))  # not traced before
+        members = jax.tree.map(lambda p: jnp.stack([p, 2 * p]), params)
+        return jax.jit(
+            lambda: (
+                jax.jvp(gradient, (params, x), v),
+                jax.vmap(gradient, (0, None))(members, x),
+            )
+        )
+
+    whole = results()()
+    monkeypatch.setattr(_convolve, "_CACHE", 1000)
+    parts = results()
+    assert "while" in parts.lower().as_text() or jax.default_backend() != "cpu"
+    jax.tree.map(lambda a, b: close(a, b, 1e-11), parts(), whole)
+
+
+def test_a_batch_over_devices_in_turns(monkeypatch):
+    monkeypatch.setattr(_convolve, "_CACHE", 1000)
+    layer, params, _ = make(CASES[3])
+    x = np.random.default_rng(1).normal(size=(16, *CASES[3][0], CASES[3][1]))
+    mesh = jax.make_mesh((jax.device_count(),), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    over = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    apply = jax.jit(lambda params, x: layer(nn.Variables(params, {}), x))
+    expected = apply(params, jnp.asarray(x))
+    close(apply(params, jax.device_put(x, over)), expected)
+
+
 def test_no_convolution_is_left_to_the_loop_on_cpu():
     """In a loop body the back end runs a convolution's gradients entry by entry."""
     layer, params, x = make(CASES[3])
@@ -246,10 +287,10 @@ def test_half_precision_adds_up_in_float32(dtype):
     _, params, x = make(CASES[3])
     x, w = x.astype(dtype), params["w"].astype(dtype)
     geometry = {"stride": (1, 1), "dilation": (1, 1), "around": ((1, 1), (1, 1)), "groups": 1}
-    exact = jax.jit(functools.partial(_by_library, **geometry))(
+    exact = jax.jit(functools.partial(by_library, **geometry))(
         x.astype(jnp.float64), w.astype(jnp.float64)
     )
-    y = jax.jit(functools.partial(_by_patches, **geometry))(x, w)
+    y = jax.jit(functools.partial(by_patches, **geometry))(x, w)
     assert y.dtype == dtype
     np.testing.assert_allclose(y.astype(jnp.float64), exact, 0.51 * jnp.finfo(dtype).eps, 1e-5)
 
@@ -266,6 +307,13 @@ def test_answers_in_the_common_dtype_of_x_and_w():
     assert answer(to(params, jnp.float32), x.astype(jnp.bfloat16)) == jnp.float32
     assert answer(to(params, jnp.bfloat16), x.astype(jnp.bfloat16)) == jnp.bfloat16
     assert answer(to(params, jnp.float32), x.astype(jnp.uint8)) == jnp.float32
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_keeps_an_empty_batch(groups):
+    layer = conv(8, 3, groups=groups)
+    variables = layer.init(jax.random.key(0), jnp.zeros((1, 5, 5, 4)))
+    assert layer(variables, jnp.zeros((0, 5, 5, 4))).shape == (0, 5, 5, 8)
 
 
 def test_starts_with_unit_variance():

@@ -90,3 +90,40 @@ def test_parameter_is_its_array_whatever_x():
 def test_parameter_refuses_another_shape():
     with pytest.raises(ValueError, match=r"parameter: must have shape \(2,\), got \(3,\)"):
         nn.parameter((2,))(nn.Variables(jnp.zeros(3), {}), None)
+
+
+@pytest.mark.parametrize("lead", [(), (4,), (2, 5), (0,)])
+def test_bilinear_is_a_form_in_both(lead):
+    x1, x2, w, b = normal(*lead, 3), normal(*lead, 4, seed=1), normal(3, 4, 5, seed=2), normal(5)
+    y = nn.bilinear(5)(nn.Variables({"w": w, "b": b}, {}), (x1, x2))
+    expected = np.einsum("...i,ijk,...j->...k", x1, w, x2) + b
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_bilinear_starts_with_unit_variance():
+    x = tuple(jax.random.normal(jax.random.key(i), (200, 30)) for i in (1, 2))
+    layer = nn.bilinear(20)
+    variables = layer.init(jax.random.key(0), x)
+    assert not variables.params["b"].any()
+    np.testing.assert_allclose(layer(variables, x).var(), 1, rtol=0.1)
+
+
+def test_bilinear_runs_a_stretch_at_a_time():
+    layer, x = nn.bilinear(2), (normal(1, 6, 3), normal(1, 6, 4, seed=1))
+    variables = layer.init(jax.random.key(0), x)
+    carry = layer.start(variables, x, nn.Context())
+    _, y = layer.step(variables, carry, jax.tree.map(lambda a: a[:, 2:4], x), nn.Context())
+    np.testing.assert_allclose(y, layer(variables, x)[:, 2:4], rtol=1e-5, atol=1e-6)
+
+
+def test_bilinear_refuses_what_is_no_fitting_pair():
+    layer, x = nn.bilinear(2), (jnp.zeros((1, 3)), jnp.zeros((1, 4)))
+    variables = layer.init(jax.random.key(0), x)
+    with pytest.raises(ValueError, match="bilinear: features must be an integer"):
+        nn.bilinear(0)
+    with pytest.raises(TypeError, match=r"bilinear: x must be a pair .* got float32\[2, 3\]"):
+        layer(variables, jnp.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"same leading axes, got float32\[1, 3\] and"):
+        layer(variables, (x[0], jnp.zeros((2, 4))))
+    with pytest.raises(ValueError, match=r"bilinear: x has 3 features .* made for 4"):
+        layer(variables, (x[0], x[0]))

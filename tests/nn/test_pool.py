@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from laminax import nn
-from laminax.nn._pool import avg_pool, global_avg_pool, global_max_pool, max_pool
-from laminax.nn._shape import flatten
+from laminax.nn._convolution._pool import avg_pool, global_avg_pool, global_max_pool, max_pool
+from laminax.nn._layers._shape import flatten
 
 EMPTY = nn.Variables({}, {})
 # (spatial sizes, window, stride, padding)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from laminax import nn
-from laminax.nn._flops import multiply_adds
+from laminax.nn.inspect._flops import multiply_adds
 
 
 def spec(*shape, dtype="float32"):
