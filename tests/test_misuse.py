@@ -38,20 +38,6 @@ def made():
     }
 
 
-@pytest.fixture
-def compiles():
-    """The programs compiled during a test."""
-    names = []
-
-    def note(event, seconds, **more):
-        if event == "/jax/core/compile/backend_compile_duration":
-            names.append(more.get("fun_name"))
-
-    jax.monitoring.register_event_duration_secs_listener(note)
-    yield names
-    jax.monitoring.unregister_event_duration_listener(note)
-
-
 def test_the_counter_of_compiles_counts(compiles):
     jax.jit(lambda x: x + 1.25)(np.float32(1))
     assert compiles == ["jit(<lambda>)"]
@@ -110,7 +96,7 @@ MISTAKES = {
     "x without y": (
         lambda m: fit(X),
         TypeError,
-        r"supervised: data must be a pair \(x, y\), got ndarray",
+        r"supervised: data must be \(x, y\) or \(x, y, side\), got ndarray; give a tuple",
     ),
     "NaN pixel": (
         lambda m: fit((but(X, (5, 2), np.nan), Y)),
@@ -324,7 +310,7 @@ MISTAKES = {
     "pattern that matches nothing": (
         lambda m: fit(optimizer=optim.select({"head/*": SGD, "*": optim.freeze()})),
         ValueError,
-        r"select: pattern 'head/\*' matches nothing; .*the paths are b, w",
+        r"select: pattern 'head/\*' matches nothing; .*got the paths b, w",
     ),
     # variables and states
     "parameters of another model": (
@@ -379,7 +365,7 @@ FOLDERS = {
     "no folder": (
         lambda folder: folder.rmdir(),
         FileNotFoundError,
-        "mnist: no folder .*mnist, which LAMINAX_DATA names; put the four IDX files there",
+        "mnist: no folder .*mnist, which LAMINAX_DATA names; put its files there",
     ),
     "no file": (
         lambda folder: None,

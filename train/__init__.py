@@ -17,6 +17,8 @@ from ._result import Result as Result
 from ._state import TrainState as TrainState
 from ._state import init as init
 from ._step import step as step
+from ._variational import importance_weighted as importance_weighted
+from ._variational import variational as variational
 from .checkpoint import restore as restore
 from .checkpoint import save as save
 from .display import plot_confusion as plot_confusion

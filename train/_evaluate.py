@@ -62,7 +62,9 @@ def trace_scores(objective: Objective, state: TrainState, data: Batch) -> None:
     jax.eval_shape(lambda s: _pass(objective, s.variables, data, *_batches(data, 1024)), state)
 
 
-def predict(model: Layer, variables: Variables, x: Any, *, batch_size: int = 1024) -> Any:
+def predict(
+    model: Layer, variables: Variables, x: Any, /, *, batch_size: int = 1024, **side: Any
+) -> Any:
     """Return the model's outputs for every example, as NumPy arrays.
 
     Args:
@@ -70,6 +72,7 @@ def predict(model: Layer, variables: Variables, x: Any, *, batch_size: int = 102
         variables: its variables, `result.variables`.
         x: a pytree of arrays with a common leading axis.
         batch_size: examples at a time.
+        **side: the model's side inputs, such as `lengths=`, with the same leading axis.
 
     Raises:
         ValueError: empty, ragged or non-finite data.
@@ -80,11 +83,12 @@ def predict(model: Layer, variables: Variables, x: Any, *, batch_size: int = 102
     >>> train.predict(nn.dense(1), variables, jnp.arange(3.0)[:, None], batch_size=2).tolist()
     [[0.0], [1.0], [2.0]]
     """
-    examples = checked_data("predict", x)
+    examples = checked_data("predict", (x, side) if side else x)
     size = min(checked_count("predict", "batch_size", batch_size), examples)
 
     def outputs(rows: NDArray[np.int32]) -> Any:
-        return jax.device_get(_outputs(model, variables, jax.tree.map(lambda a: a[rows], x)))
+        mine = jax.tree.map(lambda a: a[rows], (x, side))
+        return jax.device_get(_outputs(model, variables, *mine))
 
     batches = map(outputs, padded_batches(examples, size)[0])
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:examples], *batches)
@@ -107,5 +111,5 @@ def _pass(objective: Objective, variables: Variables, data: Batch, rows: Any, we
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _outputs(model: Layer, variables: Variables, x: Any) -> Any:
-    return model(variables, x)
+def _outputs(model: Layer, variables: Variables, x: Any, side: Any) -> Any:
+    return model(variables, x, **side)

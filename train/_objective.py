@@ -9,6 +9,7 @@ applies weights and reduces, Σw·sum / Σw·count, so that padding, micro-batch
 change the answer.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -22,7 +23,7 @@ from laminax.nn.losses import PerExample, check_labels, cross_entropy
 from ._check import check_kind
 
 Batch: TypeAlias = Any
-"""A pytree of arrays with leading axis batch; `(x, y)` for supervised learning."""
+"""A pytree of arrays with leading axis batch; `(x, y)` or `(x, y, side)` in supervised learning."""
 
 
 class Aux(NamedTuple):
@@ -68,7 +69,9 @@ def supervised(
 ) -> Objective:
     """Objective of predicting y from x: loss(model(x), y) for batches `(x, y)`.
 
-    State leaves named `aux_loss` are added to the loss of every example.
+    A batch may hold a third part, the model's side inputs by name, such as
+    `(x, y, {"lengths": lengths})`. State leaves named `aux_loss` are added to the loss of every
+    example.
 
     Args:
         model: the layer to train.
@@ -76,7 +79,7 @@ def supervised(
         metrics: `metric(y_hat, y)` by name, per example: some of `nn.metrics`.
 
     Raises:
-        TypeError: data that are not pairs `(x, y)`.
+        TypeError: data that are neither `(x, y)` nor `(x, y, side)`.
         ValueError: class labels outside the model's outputs; a metric named "loss".
 
     >>> import jax, jax.numpy as jnp
@@ -95,18 +98,22 @@ def supervised(
         raise ValueError("supervised: 'loss' is the name of the loss itself; rename the metric")
 
     def init(key: jax.Array, batch: Batch) -> Variables:
-        return model.init(key, _pair(batch)[0])
+        x, _, side = _parts(batch)
+        return model.init(key, x, **side)
 
     def evaluated(params: Any, state: Any, batch: Batch, ctx: Context) -> tuple[PerExample, Aux]:
-        x, y = _pair(batch)
+        x, y, side = _parts(batch)
+        ctx = dataclasses.replace(ctx, side={**ctx.side, **side})
         y_hat, state = model.apply(params, state, x, ctx)
         value = _plus(loss(y_hat, y), aux_loss(state))
         return value, Aux(state, {name: metric(y_hat, y) for name, metric in metrics.items()})
 
     def check(data: Batch) -> None:
-        x, y = _pair(data)
+        x, y, side = _parts(data)
         if loss is cross_entropy and jnp.issubdtype(jnp.result_type(y), jnp.integer):
-            logits = jax.eval_shape(lambda x: model(model.init(jax.random.key(0), x), x), x)
+            logits = jax.eval_shape(
+                lambda x, side: model(model.init(jax.random.key(0), x, **side), x, **side), x, side
+            )
             check_labels(y, logits.shape[-1])
 
     return Objective(init, evaluated, check)
@@ -164,10 +171,18 @@ def _float(value: Any) -> jax.Array:
         return jnp.asarray(value, jnp.promote_types(jnp.result_type(value), jnp.float32))
 
 
-def _pair(batch: Batch) -> tuple[Any, Any]:
-    if not isinstance(batch, tuple | list) or len(batch) != 2:
+def _parts(batch: Batch) -> tuple[Any, Any, Mapping[str, Any]]:
+    several = isinstance(batch, tuple | list)
+    if not several or len(batch) not in (2, 3):
         raise TypeError(
-            f"supervised: data must be a pair (x, y), got {type(batch).__name__}"
-            f"{' of ' + str(len(batch)) if isinstance(batch, tuple | list) else ''}"
+            f"supervised: data must be (x, y) or (x, y, side), got {type(batch).__name__}"
+            f"{f' of {len(batch)}' if several else ''}; give a tuple"
         )
-    return batch[0], batch[1]
+    x, y, *rest = batch
+    side = rest[0] if rest else {}
+    if not isinstance(side, Mapping):
+        raise TypeError(
+            f"supervised: the third part of data must be a dict of side inputs by name, got "
+            f"{type(side).__name__}; as (x, y, {{'lengths': lengths}})"
+        )
+    return x, y, side

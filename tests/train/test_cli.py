@@ -103,7 +103,6 @@ def test_summary_is_a_table_of_the_model(capsys):
         (["train", "digits", "--model", "resnet"], "resnet"),
         (["train", "letters"], "letters"),
         (["train", "digits", "--epochs", "many"], "many"),
-        (["summary", "mnist", "--model", "resnet"], "resnet"),
         (["train", "digits", "--batchsize", "3"], "batchsize"),
     ],
 )
@@ -120,6 +119,7 @@ def test_what_the_command_line_does_not_know_ends_in_status_2(args, words, capsy
     [
         (["train", "digits", "--out", "{file}/run"], "cannot write in the folder .*file/run"),
         (["train", "mnist"], "mnist: no folder .*nowhere/mnist"),
+        (["summary", "mnist", "--model", "resnet"], "mnist has no model 'resnet'; choose from mlp"),
         (["train", "digits", "--epochs", "0"], "epochs must be an integer of at least 1, got 0"),
         (["train", "digits", "--batch-size", "9999"], "batch_size is 9999 but there are only"),
         (["train", "digits", "--rate", "-1"], "is -1.0; expected"),
@@ -158,3 +158,14 @@ def test_divergence_ends_in_one_line_too(monkeypatch):
     with pytest.raises(SystemExit) as ended:
         main(["train", "digits"])
     assert ended.value.code == "laminax: fit: the loss is nan at step 3"
+
+
+def test_the_summary_tells_the_published_multiply_adds(capsys):
+    main(["summary", "imagenet", "--model", "vgg19"])
+    printed = capsys.readouterr().out
+    assert "143,667,240 parameters" in printed and "19,632,062,464 multiply-adds" in printed
+
+
+def test_a_model_that_imagenet_does_not_have():
+    with pytest.raises(SystemExit, match="imagenet has no model 'mlp'; choose from alexnet, vgg11"):
+        main(["summary", "imagenet", "--model", "mlp"])

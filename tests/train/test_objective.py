@@ -138,7 +138,7 @@ def test_supervised_refuses_a_metric_called_loss():
 
 
 @pytest.mark.parametrize(
-    "data, words", [(jnp.ones((3, 2)), "pair.*got Array"), ((1, 2, 3), "pair.*tuple of 3")]
+    "data, words", [(jnp.ones((3, 2)), "got Array"), ((1, 2, 3, 4), "got tuple of 4")]
 )
 def test_supervised_wants_pairs(data, words):
     objective = train.supervised(nn.dense(1), nn.losses.squared_error)

@@ -1,14 +1,14 @@
 """Data sets ready to train on: NumPy arrays, uint8 pixels in NHWC, int32 labels."""
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._download import Content, cache_folder, download
+from ._download import Content
 from ._idx import read_idx
+from ._located import located
 from ._split import split
 
 _MNIST = {
@@ -80,39 +80,11 @@ def mnist() -> DataSet:
 
     Source: Y. LeCun, C. Cortes and C. Burges, The MNIST Database of Handwritten Digits, 1998.
     """
-    paths = _given() if os.environ.get("LAMINAX_DATA") else _cached()
+    paths = located("mnist", _MNIST, _MIRRORS)
     x, y, x_test, y_test = (read_idx(path) for path in paths)
     train = _labeled(x, y, paths[:2], 60_000)
     test = _labeled(x_test, y_test, paths[2:], 10_000)
     return DataSet("mnist", train, test, tuple("0123456789"))
-
-
-def _given() -> list[Path]:
-    folder = Path(os.environ["LAMINAX_DATA"]).expanduser() / "mnist"
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"mnist: no folder {folder}, which LAMINAX_DATA names; put the four IDX files there, or"
-            " unset LAMINAX_DATA to have them downloaded."
-        )
-    paths = []
-    for name in _MNIST:
-        found = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
-        if not found:
-            raise FileNotFoundError(
-                f"mnist: {folder} holds neither {name} nor {name}.gz; add the file, or unset"
-                " LAMINAX_DATA to have it downloaded."
-            )
-        paths.append(found[0])
-    return paths
-
-
-def _cached() -> list[Path]:
-    folder = cache_folder() / "mnist"
-    paths = [folder / f"{name}.gz" for name in _MNIST]
-    for path, content in zip(paths, _MNIST.values(), strict=True):
-        if not path.is_file():
-            download([f"{mirror}{path.name}" for mirror in _MIRRORS], path, content)
-    return paths
 
 
 def _labeled(

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 
 class Content(NamedTuple):
-    """What a gzip file must unpack to; its own bytes do not count, as mirrors differ in them."""
+    """What a file must be, and a `.gz` unpack to, whose own bytes differ between mirrors."""
 
     size: int  # bytes
     sha256: str
@@ -28,7 +28,9 @@ def cache_folder() -> Path:
 
 
 def download(urls: Sequence[str], path: Path, content: Content) -> None:
-    """Fetch a gzip file from the first of `urls` that serves `content`, and put it at `path`.
+    """Fetch a file from the first of `urls` that serves `content`, and put it at `path`.
+
+    A path that ends in `.gz` is that of a gzip file, any other of the content itself.
 
     Raises:
         OSError: no address served the content, or `path` cannot be written.
@@ -36,7 +38,7 @@ def download(urls: Sequence[str], path: Path, content: Content) -> None:
     failures = []
     for url in urls:
         try:
-            data = _fetch(url, content)
+            data = _fetch(url, content, packed=path.suffix == ".gz")
         except (OSError, HTTPException, ValueError) as error:
             failures.append(f"{url}: {error}")
         else:
@@ -48,20 +50,24 @@ def download(urls: Sequence[str], path: Path, content: Content) -> None:
     )
 
 
-def _fetch(url: str, content: Content) -> bytes:
+def _fetch(url: str, content: Content, packed: bool) -> bytes:
     with urlopen(url, timeout=30) as response:
         data: bytes = response.read(content.size + 1024)  # compressed, it is never longer
-    try:
-        # One byte more than expected tells too long; a bomb is unpacked no further.
-        unpacked = gzip.GzipFile(fileobj=BytesIO(data)).read(content.size + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{len(data)} bytes that do not unpack ({error})") from error
+    unpacked = _unpacked(data, content) if packed else data
     if len(unpacked) != content.size:
         raise ValueError(f"unpacks to {len(unpacked)} bytes or more, expected {content.size}")
     found = hashlib.sha256(unpacked).hexdigest()
     if found != content.sha256:
         raise ValueError(f"unpacks to sha256 {found}, expected {content.sha256}")
     return data
+
+
+def _unpacked(data: bytes, content: Content) -> bytes:
+    try:
+        # One byte more than expected tells too long; a bomb is unpacked no further.
+        return gzip.GzipFile(fileobj=BytesIO(data)).read(content.size + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{len(data)} bytes that do not unpack ({error})") from error
 
 
 def _put(path: Path, data: bytes) -> None:

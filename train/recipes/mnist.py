@@ -14,7 +14,7 @@ from laminax import nn, optim, train
 class Config:
     """Train a classifier of the 70,000 MNIST digits, 10,000 of them for the test."""
 
-    model: Literal["mlp", "cnn", "lenet"] = "mlp"
+    model: Literal["mlp", "dropout", "cnn", "lenet", "lenet5"] = "mlp"
     """Which model."""
     epochs: int = 12
     """Passes over the training examples."""
@@ -35,7 +35,13 @@ def scaled(x: jax.Array) -> jax.Array:
 
 def build(name: str) -> nn.Layer:
     """Make the model of that name."""
-    models = {"mlp": nn.mlp(512, 512, 10, dropout=0.2), "cnn": nn.cnn(), "lenet": nn.lenet()}
+    models = {
+        "mlp": nn.mlp(512, 512, 10, dropout=0.2),
+        "dropout": nn.serial(nn.dropout(0.2), nn.mlp(1024, 1024, 10, dropout=0.5)),
+        "cnn": nn.cnn(),
+        "lenet": nn.lenet(),
+        "lenet5": nn.lenet5(),
+    }
     return nn.serial(scaled, models[name])
 
 

@@ -178,6 +178,17 @@ def test_a_download_is_kept_as_it_came(tmp_path: Path, server: tuple[str, Path])
     assert path.read_bytes() == GOOD
 
 
+def test_a_plain_file_is_checked_as_it_is(tmp_path: Path, server: tuple[str, Path]) -> None:
+    url, served = server
+    (served / "f.txt").write_bytes(b"four score")
+    path = tmp_path / "cache" / "f.txt"
+    download([f"{url}f.txt"], path, WANTED)
+    assert path.read_bytes() == b"four score"
+    (served / "f.txt").write_bytes(b"four scope")
+    with pytest.raises(OSError, match="sha256"):
+        download([f"{url}f.txt"], tmp_path / "cache" / "g.txt", WANTED)
+
+
 def test_a_write_that_fails_leaves_nothing(
     tmp_path: Path, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
