@@ -9,7 +9,7 @@ EXTRAS_test := [test]
 EXTRAS_lint := [lint,viz]
 EXTRAS_notebook := [notebook]
 
-.PHONY: help train test test-slow lint notebooks bench clean broken
+.PHONY: help train test test-slow lint notebooks bench zoo clean broken
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -23,7 +23,7 @@ test: .venv/.installed-test  ## run the tests, spread over the cores (PYTEST_ARG
 	.venv/bin/pytest $(PYTEST_ARGS)
 
 test-slow: .venv/.installed-test  ## run the long trainings and the statistics
-	.venv/bin/pytest -m slow $(PYTEST_ARGS)
+	XLA_FLAGS= .venv/bin/pytest -m slow $(PYTEST_ARGS)
 
 lint: .venv/.installed-lint  ## check style, types and the layering of the rooms
 	.venv/bin/ruff check
@@ -36,6 +36,9 @@ notebooks: .venv/.installed-notebook  ## run the notebooks and store their outpu
 
 bench: .venv-bench/.installed-bench  ## time the peers side by side into benchmarks/RESULTS.md
 	.venv-bench/bin/python -m benchmarks.mnist $(BENCH_ARGS)
+
+zoo: .venv-bench/.installed-bench  ## time each model beside its torch equivalent into benchmarks/ZOO.md
+	.venv-bench/bin/python -m benchmarks.zoo $(BENCH_ARGS)
 
 clean:  ## remove the environments, caches and build outputs
 	rm -rf .venv .venv-bench build dist *.egg-info

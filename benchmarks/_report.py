@@ -1,26 +1,10 @@
-"""What was run, on what, and the table of it."""
+"""The MNIST benchmark: what was run, and the table of it."""
 
-import os
-import platform
-import re
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-_PACKAGES = (
-    "laminax",
-    "jax",
-    "jaxlib",
-    "optax",
-    "flax",
-    "equinox",
-    "keras",
-    "torch",
-    "scikit-learn",
-    "numpy",
-)
+from ._machine import machine
 
 
 class Times(NamedTuple):
@@ -36,7 +20,6 @@ class Times(NamedTuple):
 
 def head(command: str) -> str:
     """Machine and versions, as Markdown."""
-    found = ", ".join(f"{name} {number}" for name in _PACKAGES if (number := _version(name)))
     return f"""\
 # Benchmarks
 
@@ -52,10 +35,7 @@ faster. The JAX libraries run a compiled step from a Python loop, as they docume
 the loop written by hand as one program, which any of them could be put into. Loss and accuracy are
 those after the last epoch: each contender has its library's default initialization.
 
-- machine: {_processor()}, {len(os.sched_getaffinity(0))} cores, {_memory()} GiB, CPU only
-- system: {platform.system()} {platform.release()}, Python {platform.python_version()}
-- versions: {found}
-"""
+{machine()}"""
 
 
 def table(model: str, results: Sequence[Times], skipped: dict[str, str]) -> str:
@@ -99,21 +79,3 @@ def _row(result: Times, reference: Times) -> str:
 
 def _fastest(results: Sequence[Times]) -> int:
     return min(range(len(results)), key=lambda i: median(results[i].seconds))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    found = None
-    if (path := Path("/proc/cpuinfo")).exists():
-        found = re.search(r"model name\s*: (.*)", path.read_text())
-    return found[1] if found else platform.processor()
-
-
-def _memory() -> int:
-    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)

@@ -1,12 +1,11 @@
-"""One contender in a process of its own: reads commands, answers each by one line of JSON.
+"""One contender of the MNIST benchmark in a process of its own.
 
 Started by the driver as `python -m benchmarks._worker NAME MODEL SEED FOLDER`. It prepares
 itself at once; then `epoch` trains one epoch and `score` classifies the test images.
 """
 
+import functools
 import importlib
-import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -14,28 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from .peers import Contender, Data, UnsupportedError
+from ._process import Commands, serve
+from .peers import Contender, Data
 
 
-def main(name: str, model: str, seed: str, folder: str) -> None:
-    channel = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what a library prints must not mix with the answers
+def prepare(name: str, model: str, seed: str, folder: str) -> tuple[dict[str, Any], Commands]:
     data = Data(*(np.load(Path(folder, f"{field}.npy")) for field in Data._fields))
-    try:
-        contender = importlib.import_module(f"{__package__}.peers.{name}").setup(
-            data, model, int(seed)
-        )
-    except ModuleNotFoundError as error:
-        return print(json.dumps({"skipped": f"{error.name} is not installed"}), file=channel)
-    except (NotImplementedError, UnsupportedError) as error:
-        return print(json.dumps({"skipped": str(error)}), file=channel)
-    print(json.dumps({"share": contender.share}), file=channel)
-    for command in sys.stdin:
-        answer = {"epoch": _epoch, "score": _score}[command.strip()](contender, data)
-        print(json.dumps(answer), file=channel)
+    peer = importlib.import_module(f"{__package__}.peers.{name}")
+    contender = peer.setup(data, model, int(seed))
+    return {"share": contender.share}, {
+        "epoch": functools.partial(_epoch, contender),
+        "score": functools.partial(_score, contender, data),
+    }
 
 
-def _epoch(contender: Contender, data: Data) -> dict[str, Any]:
+def _epoch(contender: Contender) -> dict[str, Any]:
     start = time.perf_counter()
     loss = contender.epoch()
     return {"seconds": (time.perf_counter() - start) / contender.share, "loss": loss}
@@ -47,4 +39,4 @@ def _score(contender: Contender, data: Data) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serve(functools.partial(prepare, *sys.argv[1:]))

@@ -1,17 +1,9 @@
-"""Epoch times on MNIST, side by side: `python -m benchmarks.mnist --help`.
-
-Every contender waits in its own process until it is told to run an epoch, so that no thread pool
-meets another and a slow moment of the machine hits all of them alike.
-"""
+"""Epoch times on MNIST, side by side: `python -m benchmarks.mnist --help`."""
 
 import argparse
-import json
-import os
 import shlex
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,59 +11,13 @@ import numpy as np
 
 from laminax.train import data
 
+from ._process import AbsentError, Worker
 from ._report import Times, head, table
 from .peers import NAMES, Data
 
-# CPU for all: that is what every contender can use.
-_ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "jax"}
 # Images in what counts as an epoch. A step of the CNN costs tens of the MLP's, so 94 steps of it
 # are timed and given as the time of 60,000 images.
 _IMAGES = {"mlp": 60_000, "cnn": 94 * 128}
-_PAUSE = 0.3  # s, in which the threads of the previous contender stop spinning
-
-
-class AbsentError(Exception):
-    """The contender does not take part."""
-
-
-class Worker:
-    """A contender's process."""
-
-    def __init__(self, name: str, model: str, seed: int, folder: str):
-        self.name = name
-        self._log = Path(folder, f"{name}.log")
-        arguments = ["-m", f"{__package__}._worker", name, model, str(seed), folder]
-        with self._log.open("w") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=os.environ | _ENVIRONMENT,
-            )
-        start = self._answer()
-        if "skipped" in start:
-            self.close()
-            raise AbsentError(start["skipped"])
-        self.share: float = start["share"]
-
-    def ask(self, command: str) -> dict[str, Any]:
-        time.sleep(_PAUSE)
-        assert self._process.stdin
-        print(command, file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def close(self) -> None:
-        self._process.communicate()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.name} ended:\n{self._log.read_text()[-4000:]}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
 
 
 def measure(
@@ -82,7 +28,8 @@ def measure(
     scale = 60_000 / _IMAGES[model]
     for name in names:
         try:
-            worker = Worker(name, model, seed, folder)
+            arguments = [name, model, str(seed), folder]
+            worker = Worker(name, f"{__package__}._worker", arguments, folder)
         except AbsentError as reason:
             skipped[name] = str(reason)
             print(f"{model} {name}: skipped, {reason}", flush=True)
@@ -104,7 +51,7 @@ def measure(
             seconds=[answer["seconds"] * scale for answer in answers[name]],
             loss=answers[name][-1]["loss"],
             accuracy=worker.ask("score")["accuracy"],
-            share=worker.share,
+            share=worker.start["share"],
         )
         for worker in workers
     ]

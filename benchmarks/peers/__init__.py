@@ -1,8 +1,9 @@
 """The contenders, one file each, written as a competent user of that library would for speed.
 
-Each file holds `setup(data, model, seed) -> Contender`. `model` is "mlp" (784-512-512-10) or "cnn"
-(3×3 convolutions to 32 and 64 channels, no padding, each followed by ReLU and a 2×2 max pool, then
-a dense layer to 10), both with ReLU, in float32, batch 128, Adam with rate 1e-3.
+Of the MNIST benchmark each file holds `setup(data, model, seed) -> Contender`. `model` is "mlp"
+(784-512-512-10) or "cnn" (3×3 convolutions to 32 and 64 channels, no padding, each followed by ReLU
+and a 2×2 max pool, then a dense layer to 10), both with ReLU, in float32, batch 128, Adam with rate
+1e-3. Of the zoo, `zoo_*`, it is `setup(case, data) -> ZooContender`.
 """
 
 from collections.abc import Callable
@@ -45,6 +46,21 @@ class Contender(NamedTuple):
     epoch: Callable[[], float]  # one pass over all images in a new order, done when it returns
     classify: Callable[[NDArray[np.float32]], NDArray[Any]]  # the labels of 1,000 images
     share: float = 1.0  # of an epoch, where a whole one would take too long to measure
+
+
+class Program(NamedTuple):
+    """What is timed."""
+
+    run: Callable[[int], None]  # so many times over, done when it returns
+    planned: int | None = None  # bytes it needs, where its compiler tells
+
+
+class ZooContender(NamedTuple):
+    """A model of the zoo. Each program is made, and compiled, when it is called for."""
+
+    parameters: int
+    forward: Callable[[], Program]  # evaluation of a batch
+    step: Callable[[], Program]  # a training step; asked for after forward
 
 
 class UnsupportedError(Exception):
