@@ -11,16 +11,15 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer, lecun_normal
 
-from .._core._checks import fraction, promote
+from .._core._checks import fraction
 from .._core._compose import compose
 from .._core._factory import factory
-from .._core._layer import Carry, Context, Layer, Params, State, Variables, pointwise
-from .._core._masks import padding_mask
+from .._core._layer import Context, Layer, Params, State, Variables, pointwise
 from .._core._sized import sized
-from .._core._specs import describe
 from .._layers._linear import dense
 from ._attend import attend, join_heads, split_heads
 from ._attention import check_heads, head_size, weight_dropout
+from ._memory import held
 
 
 @factory
@@ -67,50 +66,22 @@ def cross_attention(
     kv_heads = check_heads("cross_attention", heads, kv_heads)
     fraction("cross_attention", "dropout", dropout)
 
+    def keys_values(memory: jax.Array, kv: jax.Array) -> dict[str, jax.Array]:
+        k, v = jnp.split(kv, 2, axis=-1)
+        return {"keys": split_heads(k, kv_heads), "values": split_heads(v, kv_heads)}
+
     def make(features: int) -> Layer:
         size = head_size("cross_attention", features, heads)
+        projection = dense(2 * kv_heads * size, bias=bias, init=init)
         return compose(
             lambda c, x: c.out(c.mix((c.q(x), c.kv(x)))),
             q=dense(features, bias=bias, init=init),
-            kv=_remembered(dense(2 * kv_heads * size, bias=bias, init=init), kv_heads),
+            kv=held("cross_attention", keys_values, projection),
             mix=_mix(heads, dropout),
             out=dense(features, bias=bias, init=out_init or init),
         )
 
     return sized("cross_attention", make)
-
-
-def _remembered(projection: Layer, kv_heads: int) -> Layer:
-    """Layer from side memory, whatever x, to its keys, values and mask, which it carries."""
-
-    def init(key: jax.Array, x: Any, **side: Any) -> Variables:
-        return projection.init(key, _memory(side, x))
-
-    def project(params: Params, ctx: Context, x: Any) -> dict[str, jax.Array]:
-        memory = _memory(ctx.side, x)
-        dtype = promote(jnp.zeros((), x.dtype), *jax.tree.leaves(params))[0].dtype
-        kv, _ = projection.apply(params, {}, jnp.asarray(memory, dtype), ctx)
-        k, v = jnp.split(kv, 2, axis=-1)
-        mask = padding_mask("cross_attention", ctx, memory, "memory_mask")
-        mask = jnp.ones(memory.shape[:2], bool) if mask is None else mask
-        return {"keys": split_heads(k, kv_heads), "values": split_heads(v, kv_heads), "mask": mask}
-
-    def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[Any, State]:
-        return project(params, ctx, x), state
-
-    def start(variables: Variables, x: Any, ctx: Context) -> Carry:
-        if ctx.side.get("memory") is None:
-            raise ValueError(
-                "cross_attention: start needs side input memory (batch, time, features), got "
-                f"{', '.join(ctx.side) or 'none'}; without it the model cannot run a stretch at a "
-                "time: give start the context that holds it"
-            )
-        return project(variables.params, ctx, x)
-
-    def step(variables: Variables, carry: Carry, x: Any, ctx: Context) -> tuple[Carry, Any]:
-        return carry, carry
-
-    return Layer(init, apply, "memory", start=start, step=step)
 
 
 def _mix(heads: int, rate: float) -> Layer:
@@ -131,19 +102,3 @@ def _mix(heads: int, rate: float) -> Layer:
         return join_heads(y), state
 
     return pointwise(init, apply, "cross_attention")
-
-
-def _memory(side: Any, x: Any) -> Any:
-    memory = side.get("memory")
-    if memory is None:
-        given = ", ".join(side) or "none"
-        raise ValueError(
-            f"cross_attention: needs side input memory (batch, time, features), got {given}; "
-            "call the model with memory="
-        )
-    if len(memory.shape) != 3 or memory.shape[0] != x.shape[0] or len(x.shape) != 3:
-        raise ValueError(
-            "cross_attention: x and memory must be (batch, time, features) of one batch, "
-            f"got {describe(x)} and {describe(memory)}"
-        )
-    return memory

@@ -14,13 +14,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .._core._checks import positive, promote, wide_dtype
+from .._core._checks import positive, wide_dtype
 from .._core._compose import compose
 from .._core._factory import factory
-from .._core._layer import Carry, Context, Layer, Params, State, Variables
-from .._core._masks import padding_mask
+from .._core._layer import Layer
 from .._core._specs import describe
 from .._layers._linear import dense
+from ._memory import held
 
 
 @factory
@@ -53,13 +53,17 @@ def additive_attention(hidden: int) -> Layer:
     positive("additive_attention", "hidden", hidden)
 
     def forward(c: Any, x: Any) -> jax.Array:
-        held = c.keys(x)
-        both = c.query(x)[:, :, None] + held["keys"][:, None]
-        return _read(c.score(jnp.tanh(both))[..., 0], held)
+        kept = c.keys(x)
+        both = c.query(x)[:, :, None] + kept["keys"][:, None]
+        return _read(c.score(jnp.tanh(both))[..., 0], kept)
 
     return compose(
         forward,
-        keys=_held("additive_attention", dense(hidden, bias=False)),
+        keys=held(
+            "additive_attention",
+            lambda memory, keys: {"memory": memory, "keys": keys},
+            dense(hidden, bias=False),
+        ),
         query=dense(hidden, bias=False),
         score=dense(1, bias=False),
     )
@@ -91,63 +95,20 @@ def dot_attention() -> Layer:
     """
 
     def forward(c: Any, x: Any) -> jax.Array:
-        held = c.memory(x)
-        _check_features(x, held["memory"])
-        return _read(jnp.einsum("bif,bjf->bij", x, held["memory"]), held)
+        kept = c.memory(x)
+        _check_features(x, kept["memory"])
+        return _read(jnp.einsum("bif,bjf->bij", x, kept["memory"]), kept)
 
-    return compose(forward, memory=_held("dot_attention"))
-
-
-def _held(kind: str, projection: Layer | None = None) -> Layer:
-    """Layer from side memory, whatever x, to memory, mask and keys, which it carries."""
-
-    def init(key: jax.Array, x: Any, **side: Any) -> Variables:
-        memory = _memory(kind, side, x)
-        return projection.init(key, memory) if projection else Variables({}, {})
-
-    def project(params: Params, ctx: Context, x: Any) -> dict[str, jax.Array]:
-        memory = _memory(kind, ctx.side, x)
-        mask = padding_mask(kind, ctx, memory, "memory_mask")
-        mask = jnp.ones(memory.shape[:2], bool) if mask is None else mask
-        dtype = promote(jnp.zeros((), x.dtype), *jax.tree.leaves(params))[0].dtype
-        held = {"memory": jnp.asarray(memory, dtype), "mask": mask}
-        if projection:
-            held["keys"], _ = projection.apply(params, {}, held["memory"], ctx)
-        return held
-
-    def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[Any, State]:
-        return project(params, ctx, x), state
-
-    def start(variables: Variables, x: Any, ctx: Context) -> Carry:
-        return project(variables.params, ctx, x)
-
-    def step(variables: Variables, carry: Carry, x: Any, ctx: Context) -> tuple[Carry, Any]:
-        return carry, carry
-
-    return Layer(init, apply, "memory", start=start, step=step)
+    return compose(
+        forward, memory=held("dot_attention", lambda memory, _: {"memory": memory}, None)
+    )
 
 
-def _read(scores: jax.Array, held: dict[str, jax.Array]) -> jax.Array:
+def _read(scores: jax.Array, kept: dict[str, jax.Array]) -> jax.Array:
     """Return Σ_j p_ij m_j, with p the softmax of scores (batch, time, time_m) in float32 or so."""
-    memory, mask = held["memory"], held["mask"][:, None]
+    memory, mask = kept["memory"], kept["mask"][:, None]
     p = jax.nn.softmax(jnp.where(mask, scores.astype(wide_dtype(scores)), -1e30))
     return jnp.where(mask, p, jnp.zeros_like(p)).astype(memory.dtype) @ memory
-
-
-def _memory(kind: str, side: Any, x: Any) -> Any:
-    memory = side.get("memory")
-    if memory is None:
-        raise ValueError(
-            f"{kind}: needs side input memory (batch, time, features), got "
-            f"{', '.join(side) or 'none'}; call the model with memory=; without it the model "
-            "cannot run a stretch at a time: give start the context that holds it"
-        )
-    if len(memory.shape) != 3 or len(x.shape) != 3 or memory.shape[0] != x.shape[0]:
-        raise ValueError(
-            f"{kind}: x and memory must be (batch, time, features) of one batch, "
-            f"got {describe(x)} and {describe(memory)}"
-        )
-    return memory
 
 
 def _check_features(x: Any, memory: Any) -> None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from .._core._checks import fraction
 from .._core._factory import factory
 from .._core._layer import Context, Layer, Params, State, Variables, pointwise
+from ._dropout import bernoulli
 
 
 @factory
@@ -15,7 +16,7 @@ def masking_noise(rate: float) -> Layer:
     """Masking noise: y = x · m with m ~ Bernoulli(1 - p) in training, y = x in evaluation.
 
     Unlike dropout it does not scale what it keeps: a pixel is lost, and the others stay as they
-    were.
+    were. The rate is met to 2⁻¹⁷.
 
     Source: Vincent et al., Extracting and composing robust features with denoising autoencoders,
     2008.
@@ -41,7 +42,7 @@ def masking_noise(rate: float) -> Layer:
     def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[jax.Array, State]:
         if not ctx.train or p == 0:
             return x, state
-        keep = jax.random.bernoulli(ctx.key_for("masking_noise"), 1 - p, x.shape)
-        return jnp.where(keep, x, jnp.zeros((), x.dtype)), state
+        lost = bernoulli(ctx.key_for("masking_noise"), p, x.shape)
+        return jnp.where(lost, jnp.zeros((), x.dtype), x), state
 
     return pointwise(init, apply)

@@ -229,3 +229,30 @@ def test_networks_without_projections(kind):
         nn.cifar_resnet(8, classes=3, width=2) if small else nn.plain((1, 1), classes=3, width=2)
     )
     against_torch(model, normal(2, 9, 9, 2), theirs)
+
+
+@pytest.mark.usefixtures("float64")
+def test_lenet():
+    model = nn.lenet()
+    x = normal(3, 28, 28, 1)
+    params = model.init(jax.random.key(0), x).params
+    arrays = {"x": x} | {
+        f"{layer}.{leaf}": np.asarray(a) for layer, p in params.items() for leaf, a in p.items()
+    }
+
+    def ours(a):
+        tree = {layer: {leaf: a[f"{layer}.{leaf}"] for leaf in p} for layer, p in params.items()}
+        return model(nn.Variables(tree, {}), a["x"])
+
+    def theirs(t):
+        h = channels_first(t["x"])
+        for layer, padding in (("conv_0", "same"), ("conv_1", "valid")):
+            w = t[f"{layer}.w"].permute(3, 2, 0, 1)
+            h = F.max_pool2d(F.relu(F.conv2d(h, w, t[f"{layer}.b"], padding=padding)), 2)
+        h = h.permute(0, 2, 3, 1).flatten(1)
+        for layer in ("dense_0", "dense_1", "dense_2"):
+            h = F.linear(h, t[f"{layer}.w"].T, t[f"{layer}.b"])
+            h = F.relu(h) if layer != "dense_2" else h
+        return h
+
+    compare(ours, theirs, arrays)

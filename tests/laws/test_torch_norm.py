@@ -134,3 +134,38 @@ def test_spectral_norm(case, train):
     compare(lambda a: ours(a)[0], theirs, arrays)
     np.testing.assert_allclose(ours(arrays)[1]["w"]["u"], written, rtol=1e-10)
     assert (np.asarray(written) != u).any() == train
+
+
+def test_layer_norm():
+    compare(
+        lambda a: evaluate(nn.layer_norm(epsilon=1e-3), a),
+        lambda t: F.layer_norm(t["x"], (6,), t["scale"], t["bias"], eps=1e-3),
+        {"x": normal(4, 5, 6) + 3, "scale": normal(6, seed=1), "bias": normal(6, seed=2)},
+    )
+
+
+NORM = {"x": normal(4, 5, 3, 6) + 3, "scale": normal(6, seed=1), "bias": normal(6, seed=2)}
+MEAN, VAR = normal(6, seed=3), normal(6, seed=4) ** 2
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_batch_norm(train):
+    mean, var = torch.tensor(MEAN), torch.tensor(VAR)
+    layer = nn.batch_norm(momentum=0.7, epsilon=1e-3)
+
+    def ours(a):
+        params = {name: a[name] for name in ("scale", "bias")}
+        state = {"mean": jnp.asarray(MEAN), "var": jnp.asarray(VAR)}
+        return layer.apply(params, state, a["x"], nn.Context(train=train))
+
+    def theirs(t):
+        x = t["x"].permute(0, 3, 1, 2)
+        y = F.batch_norm(
+            x, mean, var, t["scale"], t["bias"], training=train, momentum=0.3, eps=1e-3
+        )
+        return y.permute(0, 2, 3, 1)
+
+    compare(lambda a: ours(a)[0], theirs, NORM)
+    _, state = ours(NORM)
+    np.testing.assert_allclose(state["mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(state["var"], var, rtol=1e-12)
