@@ -70,8 +70,8 @@ def supervised(
     """Objective of predicting y from x: loss(model(x), y) for batches `(x, y)`.
 
     A batch may hold a third part, the model's side inputs by name, such as
-    `(x, y, {"lengths": lengths})`. State leaves named `aux_loss` are added to the loss of every
-    example.
+    `(x, y, {"lengths": lengths})`. In training, state leaves named `aux_loss` are added to the
+    loss of every example; the state of an evaluation holds those of the last training batch.
 
     Args:
         model: the layer to train.
@@ -105,7 +105,7 @@ def supervised(
         x, y, side = _parts(batch)
         ctx = dataclasses.replace(ctx, side={**ctx.side, **side})
         y_hat, state = model.apply(params, state, x, ctx)
-        value = _plus(loss(y_hat, y), aux_loss(state))
+        value = priced(loss(y_hat, y), state, ctx)
         return value, Aux(state, {name: metric(y_hat, y) for name, metric in metrics.items()})
 
     def check(data: Batch) -> None:
@@ -119,14 +119,20 @@ def supervised(
     return Objective(init, evaluated, check)
 
 
-def aux_loss(state: Any) -> jax.Array | None:
-    """Return the sum of the leaves named `aux_loss`, None where there are none."""
+def priced(value: PerExample, state: Any, ctx: Context) -> PerExample:
+    """Return a loss plus, in training, the leaves of the new state named `aux_loss`."""
     leaves = [
         jnp.sum(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(state)
         if getattr(path[-1], "key", None) == "aux_loss"
     ]
-    return sum(leaves[1:], leaves[0]) if leaves else None
+    if not leaves or not ctx.train:
+        return value
+    price = sum(leaves[1:], leaves[0])
+    if isinstance(value, tuple):
+        total, count = value
+        return total + price * count.astype(total.dtype), count
+    return value + price.astype(value.dtype)
 
 
 def reduced(value: PerExample, weights: jax.Array | None, name: str, batch: int) -> Any:
@@ -155,15 +161,6 @@ def reduced(value: PerExample, weights: jax.Array | None, name: str, batch: int)
 def batch_size_of(batch: Batch) -> int:
     """Return the length of the leading axis of a batch."""
     return int(jnp.shape(jax.tree.leaves(batch)[0])[0])
-
-
-def _plus(value: PerExample, extra: jax.Array | None) -> PerExample:
-    if extra is None:
-        return value
-    if isinstance(value, tuple):
-        total, count = value
-        return total + extra * count.astype(total.dtype), count
-    return value + extra.astype(value.dtype)
 
 
 def _float(value: Any) -> jax.Array:

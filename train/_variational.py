@@ -11,11 +11,11 @@ from typing import Any
 import jax
 
 from laminax.nn import Context, Layer, Variables
-from laminax.nn.losses import binary_cross_entropy, gaussian_kl
+from laminax.nn.losses import PerExample, binary_cross_entropy, gaussian_kl
 from laminax.nn.variational import Reconstruction, importance_bound, negative_elbo
 
 from ._check import check_kind, checked_count
-from ._objective import Aux, Batch, Objective, aux_loss
+from ._objective import Aux, Batch, Objective, priced
 
 
 def variational(
@@ -24,8 +24,8 @@ def variational(
     """Objective of the variational autoencoder: -ELBO = -log p(x|z) + β KL(q(z|x) ‖ N(0, I)).
 
     A batch is x, or `(x, side)` with the model's side inputs by name, such as
-    `(x, {"condition": labels})`. Its metric is `kl`, the KL in nats. State leaves named `aux_loss`
-    are added to the loss of every example.
+    `(x, {"condition": labels})`. Its metric is `kl`, the KL in nats. In training,
+    state leaves named `aux_loss` are added to the loss of every example.
 
     Source: Kingma and Welling, Auto-encoding variational Bayes, 2014; β: Higgins et al., beta-VAE,
     2017.
@@ -47,14 +47,13 @@ def variational(
     """
     check_kind("variational", "model", model, Layer, "make one, nn.vae(...); forgot ()?")
 
-    def loss(params: Any, state: Any, batch: Batch, ctx: Context) -> tuple[jax.Array, Aux]:
+    def loss(params: Any, state: Any, batch: Batch, ctx: Context) -> tuple[PerExample, Aux]:
         x, side = _parts(batch)
         ctx = dataclasses.replace(ctx, key=_key(ctx), side={**ctx.side, **side})
         output, state = model.apply(params, state, x, ctx)
         nats = negative_elbo(output, x, reconstruction=reconstruction, beta=beta)
-        extra = aux_loss(state)
-        nats = nats if extra is None else nats + extra.astype(nats.dtype)
-        return nats, Aux(state, {"kl": gaussian_kl(output.mean, output.log_variance)})
+        kl = gaussian_kl(output.mean, output.log_variance)
+        return priced(nats, state, ctx), Aux(state, {"kl": kl})
 
     return Objective(_init(model), loss)
 
