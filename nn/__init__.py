@@ -81,6 +81,7 @@ from ._regularization import kl_sparsity as kl_sparsity
 from ._regularization import l1_sparsity as l1_sparsity
 from ._regularization import label_noise as label_noise
 from ._regularization import masking_noise as masking_noise
+from ._regularization import random_shift as random_shift
 from ._regularization import weight_noise as weight_noise
 from .activations import elu as elu
 from .activations import gelu as gelu

@@ -1,5 +1,6 @@
 """Regularization by noise on activations, weights and labels, and by sparsity."""
 
+from ._augment import random_shift as random_shift
 from ._corrupt import masking_noise as masking_noise
 from ._dropout import channel_dropout as channel_dropout
 from ._dropout import dropout as dropout

@@ -22,6 +22,8 @@ class Config:
     """Examples a step."""
     rate: float = 2e-3
     """Highest learning rate."""
+    shift: int = 0
+    """Pixels by which training moves each image, at random, either way."""
     seed: int = 0
     """Decides parameters, data order and noise."""
     out: Path | None = None
@@ -33,7 +35,7 @@ def scaled(x: jax.Array) -> jax.Array:
     return x.astype(jnp.float32) / 255
 
 
-def build(name: str) -> nn.Layer:
+def build(name: str, shift: int = 0) -> nn.Layer:
     """Make the model of that name."""
     models = {
         "mlp": nn.mlp(512, 512, 10, dropout=0.2),
@@ -42,7 +44,12 @@ def build(name: str) -> nn.Layer:
         "lenet": nn.lenet(),
         "lenet5": nn.lenet5(),
     }
-    return nn.serial(scaled, models[name])
+    return nn.serial(scaled, nn.random_shift(shift), models[name])
+
+
+def criterion(scores: jax.Array, labels: jax.Array) -> nn.losses.PerExample:
+    """Criterion (9) of LeNet-5's paper: cross-entropy with one more class, of constant score."""
+    return nn.losses.cross_entropy(jnp.pad(scores, ((0, 0), (0, 1)), constant_values=-20), labels)
 
 
 def main(config: Config) -> train.Result:
@@ -50,15 +57,13 @@ def main(config: Config) -> train.Result:
     out = train.run_folder(config)
     data = train.data.mnist()
     training, validation = train.data.split(data.train, 0.9, seed=config.seed)
-    model = build(config.model)
-    objective = train.supervised(
-        model, nn.losses.cross_entropy, metrics={"accuracy": nn.metrics.accuracy}
-    )
+    model = build(config.model, config.shift)
+    loss = criterion if config.model == "lenet5" else nn.losses.cross_entropy
+    objective = train.supervised(model, loss, metrics={"accuracy": nn.metrics.accuracy})
     steps = train.steps_for(training, epochs=config.epochs, batch_size=config.batch_size)
-    optimizer = optim.adamw(optim.cosine(config.rate, steps), weight_decay=0.05)
     result = train.fit(
         objective,
-        optimizer,
+        optim.adamw(optim.cosine(config.rate, steps), weight_decay=0.05),
         training,
         epochs=config.epochs,
         batch_size=config.batch_size,

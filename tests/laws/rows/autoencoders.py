@@ -47,6 +47,7 @@ LAYERS = [
         cell=False,
     ),
     Row("masking_noise", lambda: nn.masking_noise(0.5), sequence, random=True),
+    Row("random_shift", lambda: nn.random_shift(1), images, random=True, cell=False),
     Row("k_sparse", lambda: nn.k_sparse(2), codes),
     Row("l1_sparsity", lambda: nn.l1_sparsity(0.5), sequence, state=True),
     Row(

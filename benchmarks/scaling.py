@@ -1,0 +1,128 @@
+"""How cost grows with depth and with length: `python -m benchmarks.scaling --help`.
+
+Depth: to compile `repeat(block, n)`, whose body is compiled once whatever n is. Length: to decode
+one token with a cache of so many, whose only part that may grow is the attention.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from laminax import nn
+
+from ._machine import machine
+
+DEPTHS = (2, 8, 64)
+CACHES = (64, 256, 1024, 4096)
+LAYERS, HEADS, FEATURES, VOCABULARY = 6, 6, 384, 65
+TOKENS = 32  # decoded in one program
+
+
+def compile_seconds(depth: int) -> float:
+    """Time to trace and compile a transformer of so many blocks, from empty caches."""
+    block = nn.encoder_block(nn.attention(HEADS), nn.feed_forward(4 * FEATURES))
+    model, x = nn.repeat(block, depth), jax.ShapeDtypeStruct((2, 64, FEATURES), jnp.float32)
+    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros(x.shape, x.dtype)))
+
+    def gradient(variables: nn.Variables, x: Any) -> Any:
+        return jax.grad(lambda params: model.apply(params, {}, x, nn.Context())[0].sum())(
+            variables.params
+        )
+
+    jax.clear_caches()
+    start = time.perf_counter()
+    jax.jit(gradient).lower(variables, x).compile()
+    return time.perf_counter() - start
+
+
+def decoder(model: nn.Layer, x: Any, cache: int) -> Callable[[], float]:
+    """Return what times one step of a cell near the end of its cache, in seconds."""
+    variables = jax.jit(model.init)(jax.random.key(0), x)
+    length = jax.ShapeDtypeStruct((1, cache, *x.shape[2:]), x.dtype)
+    carry = model.start(variables, length, nn.Context())
+    stretch = jnp.broadcast_to(x, (1, cache - TOKENS, *x.shape[2:]))
+    carry, _ = jax.jit(model.step)(variables, carry, stretch, nn.Context())
+
+    @jax.jit
+    def run(variables: nn.Variables, carry: Any) -> Any:
+        return jax.lax.scan(
+            lambda carry, _: model.step(variables, carry, x, nn.Context()), carry, length=TOKENS
+        )
+
+    jax.block_until_ready(run(variables, carry))
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        jax.block_until_ready(run(variables, carry))
+        return (time.perf_counter() - start) / TOKENS
+
+    return seconds
+
+
+def rounds(contenders: dict[Any, Callable[[], float]], n: int) -> dict[Any, list[float]]:
+    """Time the contenders in turn, n times."""
+    found: dict[Any, list[float]] = {name: [] for name in contenders}
+    for _ in range(n):
+        for name, measure in contenders.items():
+            found[name].append(measure())
+    return found
+
+
+def depth_table(n: int) -> str:
+    """Seconds to compile, by depth."""
+    found = rounds({depth: (lambda depth=depth: compile_seconds(depth)) for depth in DEPTHS}, n)
+    first = found[DEPTHS[0]]
+    ratios = {
+        depth: median(a / b for a, b in zip(seconds, first, strict=True))
+        for depth, seconds in found.items()
+    }
+    rows = [f"| {d} | {median(found[d]):.2f} | {ratios[d]:.2f} |" for d in DEPTHS]
+    head = ["| blocks | median s to compile | ratio |", "|---|---|---|"]
+    return "\n".join(["## Compiling `repeat(block, n)` and its gradient", "", *head, *rows]) + "\n"
+
+
+def length_table(n: int) -> str:
+    """Milliseconds a token, by length of the cache, of the model and of its attention alone."""
+    size = {"layers": LAYERS, "heads": HEADS, "features": FEATURES}
+    contenders = {}
+    for cache in CACHES:
+        gpt, attention = nn.gpt(VOCABULARY, context=cache, **size), nn.attention(HEADS, causal=True)
+        token, vector = jnp.zeros((1, 1), int), jnp.ones((1, 1, FEATURES))
+        contenders["model", cache] = decoder(gpt, token, cache)
+        contenders["attention", cache] = decoder(nn.repeat(attention, LAYERS), vector, cache)
+    found = rounds(contenders, n)
+    times = {name: 1e3 * median(seconds) for name, seconds in found.items()}
+    rows = [_length_row(times, cache) for cache in CACHES]
+    columns = ("tokens in the cache", "model ms", "its attention ms", "the rest ms")
+    head = ["| " + " | ".join(columns) + " |", "|---|---|---|---|"]
+    name = f"GPT, {LAYERS} blocks, {HEADS} heads, {FEATURES} features, one sequence"
+    return "\n".join([f"## Decoding a token: {name}", "", *head, *rows]) + "\n"
+
+
+def _length_row(times: dict[Any, float], cache: int) -> str:
+    model, attention = times["model", cache], times["attention", cache]
+    return f"| {cache} | {model:.3f} | {attention:.3f} | {model - attention:.3f} |"
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks.scaling", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="timings of each")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("SCALING.md"))
+    options = parser.parse_args(arguments)
+    command = shlex.join(["python", "-m", "benchmarks.scaling", *arguments])
+    head = f"# How cost grows\n\nWritten by `{command}`.\n\n{machine()}"
+    text = "\n".join([head, depth_table(options.rounds), length_table(4 * options.rounds)])
+    print(text)
+    options.out.write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
