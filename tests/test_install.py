@@ -106,7 +106,9 @@ def test_files_are_short(room):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_inits_only_re_export(room):
-    line = re.compile(r"(from \.[\w.]* import (\w+) as \2|from optax import (\w+) as \3)?")
+    line = re.compile(
+        r"(from \.[\w.]* import (\w+) as \2|from (?:optax|jax[\w.]*) import (\w+) as \3)?"
+    )
     for path in sources(room):
         if path.name == "__init__.py":
             body = re.sub(r'\A""".*?"""', "", path.read_text(), flags=re.DOTALL)

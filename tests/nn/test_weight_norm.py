@@ -63,8 +63,9 @@ def test_the_spectral_norm_becomes_one(shape):
         sigma = np.linalg.svd(w.reshape(-1, shape[-1]), compute_uv=False)[0]
         model = nn.spectral_norm(layer, "w")
         state = model.init(key(), x).state
+        step = jax.jit(lambda state: model.apply({"w": w}, state, x, nn.Context(train=True))[1])
         for _ in range(150):
-            _, state = model.apply({"w": w}, state, x, nn.Context(train=True))
+            state = step(state)
         y = model(nn.Variables({"w": w}, state), x)
         expected = layer(nn.Variables({"w": w / sigma}, {}), x)
         np.testing.assert_allclose(y, expected, rtol=1e-9, atol=1e-10)
