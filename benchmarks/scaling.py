@@ -43,28 +43,42 @@ def compile_seconds(depth: int) -> float:
     return time.perf_counter() - start
 
 
-def decoder(model: nn.Layer, x: Any, cache: int) -> Callable[[], float]:
-    """Return what times one step of a cell near the end of its cache, in seconds."""
+def seconds_of(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - start
+
+
+def generating(model: nn.Layer, cache: int) -> Callable[[], float]:
+    """Return what times a token, seconds: the last of the cache, less the prompt's own time."""
+    prompt = jnp.zeros((1, cache - TOKENS), int)
+    variables = jax.jit(model.init)(jax.random.key(0), prompt)
+
+    def seconds() -> float:
+        long, short = (
+            seconds_of(lambda steps=steps: nn.decoding.generate(model, variables, prompt, steps))
+            for steps in (TOKENS + 1, 1)
+        )
+        return (long - short) / TOKENS
+
+    seconds()
+    return seconds
+
+
+def attending(cache: int) -> Callable[[], float]:
+    """Return what times a token of the attention layers alone, in seconds."""
+    model, x = nn.serial(*[nn.attention(HEADS, causal=True)] * LAYERS), jnp.ones((1, 1, FEATURES))
     variables = jax.jit(model.init)(jax.random.key(0), x)
-    length = jax.ShapeDtypeStruct((1, cache, *x.shape[2:]), x.dtype)
-    carry = model.start(variables, length, nn.Context())
-    stretch = jnp.broadcast_to(x, (1, cache - TOKENS, *x.shape[2:]))
-    carry, _ = jax.jit(model.step)(variables, carry, stretch, nn.Context())
+    carry = model.start(variables, jnp.ones((1, cache, FEATURES)), nn.Context())
 
     @jax.jit
     def run(variables: nn.Variables, carry: Any) -> Any:
         return jax.lax.scan(
             lambda carry, _: model.step(variables, carry, x, nn.Context()), carry, length=TOKENS
-        )
+        )[1]
 
     jax.block_until_ready(run(variables, carry))
-
-    def seconds() -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(run(variables, carry))
-        return (time.perf_counter() - start) / TOKENS
-
-    return seconds
+    return lambda: seconds_of(lambda: run(variables, carry)) / TOKENS
 
 
 def rounds(contenders: dict[Any, Callable[[], float]], n: int) -> dict[Any, list[float]]:
@@ -94,10 +108,10 @@ def length_table(n: int) -> str:
     size = {"layers": LAYERS, "heads": HEADS, "features": FEATURES}
     contenders = {}
     for cache in CACHES:
-        gpt, attention = nn.gpt(VOCABULARY, context=cache, **size), nn.attention(HEADS, causal=True)
-        token, vector = jnp.zeros((1, 1), int), jnp.ones((1, 1, FEATURES))
-        contenders["model", cache] = decoder(gpt, token, cache)
-        contenders["attention", cache] = decoder(nn.repeat(attention, LAYERS), vector, cache)
+        contenders["model", cache] = generating(
+            nn.gpt(VOCABULARY, context=cache + 1, **size), cache
+        )
+        contenders["attention", cache] = attending(cache)
     found = rounds(contenders, n)
     times = {name: 1e3 * median(seconds) for name, seconds in found.items()}
     rows = [_length_row(times, cache) for cache in CACHES]

@@ -140,8 +140,22 @@ def compose(forward: Callable[[Any, Any], Any], /, **children: LayerLike) -> Lay
         y = forward(Children(kids, Reading(call, read, ctx)), x)
         return pruned(new), y
 
-    layer = set_abstract(Layer(init, apply, "compose", kids, start, step), trace)
+    layer = Layer(init, apply, "compose", kids, start, step, _apart=_apart_by_child(kids))
+    layer = set_abstract(layer, trace)
     return layer
+
+
+def _apart_by_child(kids: Mapping[str, Layer]) -> Callable[[Variables], Variables] | None:
+    ways = {name: kid._apart for name, kid in kids.items() if kid._apart}
+
+    def apart(variables: Variables) -> Variables:
+        taken = {name: way(part(variables, name)) for name, way in ways.items()}
+        return Variables(
+            {**variables.params, **{name: v.params for name, v in taken.items()}},
+            {**variables.state, **{name: v.state for name, v in taken.items()}},
+        )
+
+    return apart if ways else None
 
 
 class _Calls:

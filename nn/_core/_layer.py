@@ -144,10 +144,12 @@ class Layer:
     start: Callable[[Variables, Any, Context], Carry] | None = None
     step: Callable[[Variables, Carry, Any, Context], tuple[Carry, Any]] | None = None
     # How it was written, for repr; whether `name` is exact (`rename`) or a kind to be numbered; how
-    # many leading layer axes its leaves carry (`repeat`).
+    # many leading layer axes its leaves carry (`repeat`); its variables as `start` and `step` read
+    # them fastest, for those who step in a loop.
     _source: str = ""
     _exact: bool = False
     _stacked: int = 0
+    _apart: Callable[[Variables], Variables] | None = None
     # The abstract pass. Not an argument: `dataclasses.replace` of init or apply starts it anew.
     _abstract: Callable[[Any, Mapping[str, Any]], Abstract] = dataclasses.field(init=False)
 

@@ -94,6 +94,7 @@ def reparametrized(layer: LayerLike, pattern: str, how: Reparametrization) -> La
         return known._replace(variables=split)
 
     changes: dict[str, Any] = {"start": start, "step": step} if inner.step else {}
+    changes["_apart"] = None  # the weights inside are other ones
     new = set_abstract(dataclasses.replace(inner, init=init, apply=apply, **changes), trace)
     return new
 

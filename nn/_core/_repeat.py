@@ -1,7 +1,12 @@
-"""Depth by `lax.scan`: one block applied n times with its own parameters each time."""
+"""Depth by `lax.scan`: one block applied n times with its own parameters each time.
+
+Steps in time are no scan over the blocks: it would copy each block's carry out of the stack and
+back, and so the whole cache of an attention for one token. There each block has a carry of its own.
+"""
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,7 +22,8 @@ def repeat(block: LayerLike, n: int, *, unroll: int | bool = 1) -> Layer:
     """The same block n times over, each with its own parameters: x_{i+1} = f(θ_i, x_i).
 
     The block is traced and compiled once. Its entry holds the n parameters stacked on axis 0, at no
-    further level of the tree, whether unrolled or not.
+    further level of the tree, whether unrolled or not. As a cell it compiles n steps, and its carry
+    is the tuple of those of the blocks.
 
     Args:
         block: a layer that keeps the shape and dtype of x.
@@ -61,19 +67,18 @@ def repeat(block: LayerLike, n: int, *, unroll: int | bool = 1) -> Layer:
 
     def start(variables: Variables, x: Any, ctx: Context) -> Carry:
         assert inner.start is not None
-        return jax.vmap(lambda v: inner.start(v, x, ctx), axis_size=n)(variables)  # type: ignore[misc]
+        return tuple(inner.start(own, x, ctx) for own in _blocks(variables, n))
 
     def step(variables: Variables, carry: Carry, x: Any, ctx: Context) -> tuple[Carry, Any]:
-        def body(x: Any, layer: tuple[Variables, Carry, jax.Array | None]) -> tuple[Any, Carry]:
-            variables, carry, key = layer
-            assert inner.step is not None
-            carry, y = inner.step(variables, carry, x, dataclasses.replace(ctx, key=key))
+        assert inner.step is not None
+        new, keys = [], layer_keys(ctx)
+        for i, own in enumerate(_blocks(variables, n)):
+            block_ctx = dataclasses.replace(ctx, key=None if keys is None else keys[i])
+            after, y = inner.step(own, carry[i], x, block_ctx)
             _check_keeps(x, y)
-            return y, carry
-
-        layers = variables, carry, layer_keys(ctx)
-        y, carry = jax.lax.scan(body, x, layers, length=n, unroll=unroll)
-        return carry, y
+            new.append(after)
+            x = y
+        return tuple(new), x
 
     def trace(x: Spec, side: Mapping[str, Spec]) -> Abstract:
         def stack(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
@@ -85,8 +90,31 @@ def repeat(block: LayerLike, n: int, *, unroll: int | bool = 1) -> Layer:
 
     layer = Layer(init, apply, "repeat", inner.children, _stacked=inner._stacked + 1)
     if inner.step is not None:
-        layer = dataclasses.replace(layer, start=start, step=step)
+        layer = dataclasses.replace(layer, start=start, step=step, _apart=lambda v: _apart(v, n))
     return set_abstract(layer, trace)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class _Each:
+    """The params or the state of a repeat, not stacked but block by block."""
+
+    blocks: tuple[Any, ...]
+
+    @staticmethod
+    def of(tree: Any, n: int) -> "_Each":
+        if isinstance(tree, _Each):
+            return tree
+        return _Each(tuple(jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(n)))
+
+
+def _apart(variables: Variables, n: int) -> Variables:
+    return Variables(*(_Each.of(tree, n) for tree in variables))
+
+
+def _blocks(variables: Variables, n: int) -> list[Variables]:
+    params, state = _apart(variables, n)
+    return [Variables(*both) for both in zip(params.blocks, state.blocks, strict=True)]
 
 
 def stacked(model: Layer) -> Callable[[Params], Any]:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from .._core._checks import positive
 from .._core._layer import Carry, Context, Layer, Variables
 from .._core._specs import describe, spec_of
-from ._decode import checked_prompt, start, step_logits, widened
+from ._decode import apart, checked_prompt, start, step_logits, widened
 
 
 class Beams(NamedTuple):
@@ -115,6 +115,7 @@ def _search(
     beams: int,
     shared: int,
 ) -> Beams:
+    variables = apart(model, variables)
     tokens, ends = widened(prompt, lengths, steps, stop), lengths + steps
     axes = _batch_axes(model, variables, tokens, side)
     wide = Context(side=jax.tree.map(lambda a: _repeated(beams, a, 0 if jnp.ndim(a) else -1), side))

@@ -59,8 +59,9 @@ def test_tree():
 @pytest.mark.parametrize("size", [1, 3, 12])
 def test_stepping_by_chunks_equals_the_whole(size):
     carry, outputs = MODEL.start(VARIABLES, TOKENS, nn.Context()), []
-    cache = carry["blocks"]["residual_0"]["attention_0"]["mix"]
-    assert cache["keys"].shape == (3, 2, 2, 12, 4) and set(carry) == {"positions", "blocks"}
+    caches = [block["residual_0"]["attention_0"]["mix"] for block in carry["blocks"]]
+    assert [cache["keys"].shape for cache in caches] == [(2, 2, 12, 4)] * 3
+    assert set(carry) == {"positions", "blocks"}
     for at in range(0, 12, size):
         carry, y = STEP(VARIABLES, carry, TOKENS[:, at : at + size], nn.Context())
         outputs.append(y)

@@ -144,6 +144,14 @@ def test_side_inputs_reach_the_model():
     assert (found.tokens != generate(model, variables, PROMPT, 6).tokens).any()
 
 
+def test_weights_made_of_others_are_read_in_every_step():
+    """The blocks of a repeat are taken apart before the loop, but not where they are made anew."""
+    model = nn.weight_norm(MODELS["transformer"], "*/w")
+    variables = made(model)
+    expected, _ = continued(model, variables, PROMPT, 5, largest)
+    np.testing.assert_array_equal(generate(model, variables, PROMPT, 5).tokens, expected)
+
+
 @models
 def test_a_second_call_compiles_nothing(kind, compiles):
     model, variables = MODELS[kind], made(MODELS[kind])
