@@ -1,5 +1,6 @@
 """A progress bar for terminal and notebook, redrawn by time."""
 
+import sys
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +15,14 @@ class Progress:
         if shown:
             from tqdm.auto import tqdm
 
+            # Where nothing is redrawn, in a file, every drawing stays.
+            live = sys.stderr.isatty() or "ipykernel" in sys.modules
             self._bar = tqdm(
-                total=steps, unit="step", mininterval=0.25, dynamic_ncols=True, desc="compiling"
+                total=steps,
+                unit="step",
+                mininterval=0.25 if live else 30,
+                dynamic_ncols=True,
+                desc="compiling",
             )
 
     def start(self) -> None:

@@ -47,6 +47,15 @@ def test_it_is_redrawn_by_time_not_by_step():
     assert re.search(r"5000/5000 .*loss 1", terminal.getvalue())
 
 
+def test_a_file_is_not_filled_with_drawings():
+    totals, began = Totals(), time.perf_counter()
+    with redirect_stderr(io.StringIO()) as file, Progress(10**9, shown=True) as bar:
+        while time.perf_counter() - began < 1:
+            totals.add({"loss": (np.ones(1), np.ones(1))})
+            bar.advance(1, totals)
+    assert 1 <= file.getvalue().count("%|") <= 2
+
+
 def test_without_it_nothing_is_written(capfd):
     train.fit(OBJECTIVE, SGD, (X, 3 * X), epochs=1, batch_size=4, progress=False)
     assert capfd.readouterr() == ("", "")

@@ -24,8 +24,8 @@ class Config:
     """Heads of each attention."""
     features: int = 128
     """Features of the transformer."""
-    units: int = 232
-    """Units of each LSTM layer; 232 make as many parameters as the transformer has."""
+    units: int = 235
+    """Units of each LSTM layer; 235 make as many parameters as the transformer has."""
     context: int = 64
     """Characters that the model sees."""
     dropout: float = 0.0
