@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from ._checks import check_fraction
+from ._checks import check_fraction, check_params
+from ._widen import wide_copy
 
 
 class EmaState(NamedTuple):
@@ -50,16 +50,12 @@ def ema(decay: ArrayLike) -> optax.GradientTransformationExtraArgs:
     check_fraction("ema", "decay", decay, "0.999")
 
     def init(params: optax.Params) -> EmaState:
-        return EmaState(jnp.zeros((), jnp.int32), jax.tree.map(_copy, params))
+        return EmaState(jnp.zeros((), jnp.int32), wide_copy(params))
 
     def update(
         updates: optax.Updates, state: EmaState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, EmaState]:
-        if params is None:
-            raise ValueError(
-                "ema: params is None; expected the parameters that the updates are for; call "
-                "optimizer.update(gradient, opt_state, params)."
-            )
+        check_params("ema", params)
         count = optax.safe_increment(state.count)
         weight = _weight(decay, count)
         average = jax.tree.map(
@@ -94,11 +90,6 @@ def _weight(decay: ArrayLike, count: jax.Array) -> jax.Array:
     """(1 − d) / (1 − dᵗ), by expm1 because both differences cancel for d near 1."""
     log = jnp.log(jnp.asarray(decay, dtype=float))
     return jnp.expm1(log) / jnp.expm1(log * count.astype(log.dtype))
-
-
-def _copy(leaf: jax.Array) -> jax.Array:
-    # A copy even inside jit, so that the caller's array and this one are never one buffer.
-    return jnp.array(leaf, np.promote_types(leaf.dtype, np.float32), copy=True)
 
 
 def _chosen(average: Any, param: jax.Array) -> jax.Array:

@@ -5,6 +5,7 @@ Every function names the factory (`where`), the argument (`name`), what came and
 
 import math
 import operator
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,6 +26,14 @@ def check_nonnegative(where: str, name: str, value: ArrayLike, example: str = ""
         raise ValueError(_message(where, name, value, "a finite number, 0 or above", example))
 
 
+def check_least(where: str, name: str, value: ArrayLike, least: float, example: str = "") -> None:
+    """Raise unless least ≤ value < ∞."""
+    number = _known(where, name, value)
+    if number is not None and not least <= number < math.inf:
+        expected = f"a finite number, {least:g} or above"
+        raise ValueError(_message(where, name, value, expected, example))
+
+
 def check_fraction(where: str, name: str, value: ArrayLike, example: str = "") -> None:
     """Raise unless 0 ≤ value < 1."""
     number = _known(where, name, value)
@@ -43,6 +52,15 @@ def check_steps(where: str, name: str, value: ArrayLike, example: str = "") -> N
         raise TypeError(_message(where, name, value, "a whole number (an int)", example)) from error
     if number < 1:
         raise ValueError(_message(where, name, value, "a whole number, 1 or above", example))
+
+
+def check_params(where: str, params: Any) -> None:
+    """Raise ValueError where `update` was called without the parameters."""
+    if params is None:
+        raise ValueError(
+            f"{where}: params is None; expected the parameters that the updates are for; call "
+            "optimizer.update(gradient, opt_state, params)."
+        )
 
 
 def _known(where: str, name: str, value: ArrayLike) -> float | None:

@@ -2,14 +2,21 @@
 
     clip_by_norm    g ← g · min(1, c / ‖g‖₂), the norm over all leaves together
     clip_by_value   g ← min(max(g, −c), c), element by element
+    adaptive_clip   g ← g · min(1, c max(‖w‖₂, ε) / ‖g‖₂), of each output unit
 
-Both work in float32 or wider and return the gradient in its own dtype.
+All work in float32 or wider and return the gradient in its own dtype.
 """
 
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from ._builder import matched
 from ._checks import check_positive
+from ._stacked import Stacked, layerwise, unit_norm
 from ._widen import widened
 
 
@@ -45,3 +52,44 @@ def clip_by_value(limit: ArrayLike) -> optax.GradientTransformationExtraArgs:
     """
     check_positive("clip_by_value", "limit", limit, "1.0")
     return widened(lambda cast: optax.clip(cast(limit)))
+
+
+def adaptive_clip(
+    limit: ArrayLike = 0.01,
+    patterns: str | Sequence[str] = "*",
+    *,
+    eps: ArrayLike = 1e-3,
+    stacked: Stacked = None,
+) -> optax.GradientTransformationExtraArgs:
+    """Shorten the gradient of each output unit to at most c times its weights' norm.
+
+    g ← g · min(1, c max(‖w‖, ε) / ‖g‖), the norms over all axes but the last of matrices (in, out)
+    and kernels (..., out), over the whole of vectors. `limit` is c > 0, `eps` is ε > 0, from which
+    on units of zeros can grow; only parameters whose path one of the `patterns` matches are
+    clipped, usually all but the last layer's. `stacked` gives the number of leading layer axes of
+    each parameter, as `nn.stacked(model)` does. Raises ValueError for a number out of range, from
+    `init` for a pattern that matches no parameter, or from `update` without `params`.
+
+    >>> import jax.numpy as jnp
+    >>> transform, w = adaptive_clip(0.1), jnp.array([[3.0, 3.0], [4.0, 4.0]])
+    >>> gradient = jnp.array([[0.0, 0.25], [5.0, 0.25]])  # only the first unit's is too long
+    >>> transform.update(gradient, transform.init(w), w)[0].tolist()
+    [[0.0, 0.25], [0.5, 0.25]]
+
+    Source: Brock et al., High-performance large-scale image recognition without normalization,
+    2021.
+    """
+    check_positive("adaptive_clip", "limit", limit, "0.01")
+    check_positive("adaptive_clip", "eps", eps, "1e-3")
+
+    def shortened(g: jax.Array, w: jax.Array, limit: ArrayLike, eps: ArrayLike) -> jax.Array:
+        longest, length = limit * jnp.maximum(unit_norm(w), eps), unit_norm(g)
+        return g * (longest / jnp.maximum(length, longest))
+
+    return matched(
+        "adaptive_clip",
+        patterns,
+        lambda cast: layerwise(
+            "adaptive_clip", stacked, lambda g, w: shortened(g, w, cast(limit), cast(eps))
+        ),
+    )

@@ -43,6 +43,13 @@ def widened(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def wide_copy(tree: Any) -> Any:
+    """The leaves in float32 or wider, each in a buffer of its own even inside jit."""
+    return jax.tree.map(
+        lambda leaf: jnp.array(leaf, np.promote_types(leaf.dtype, np.float32), copy=True), tree
+    )
+
+
 def _transform(
     build: Callable[[Cast], optax.GradientTransformation], dtype: Any
 ) -> optax.GradientTransformationExtraArgs:

@@ -96,10 +96,15 @@ class Whole:
 
 @dataclass(frozen=True)
 class Made:
-    """An optimizer, a schedule or another thing that `make` makes."""
+    """An optimizer, a schedule or another thing that `make` makes.
+
+    Attributes:
+        steps: how many it takes until each number that `make` takes has had an effect.
+    """
 
     name: str
     make: Callable[..., Any]
+    steps: int = 3
 
     def __str__(self) -> str:
         return self.name

@@ -21,8 +21,9 @@ NOT_ROWS = {
     "losses": set(),
     "metrics": set(),
     "optim": {
-        "EmaState", "Match", "Matches", "RateState", "Schedule", "apply_updates", "evaluated",
-        "match", "matches", "paths", "rate",
+        "AdafactorState", "EmaState", "Factors", "LookaheadState", "Match", "Matches",
+        "NoiseState", "RateState", "RpropState", "Schedule", "ScheduleFreeState", "SquareState",
+        "Stacked", "apply_updates", "evaluated", "match", "matches", "paths", "rate",
     },
 }  # fmt: skip
 

@@ -1,12 +1,14 @@
 """Laws of optimizers and schedules: pure, one compile, dtypes kept, sweeps equal to loops."""
 
+from inspect import signature
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from .running import assert_close, spec
+from .running import assert_close, differ, part, spec
 from .table import OPTIMIZERS, SCHEDULES
 
 optimizers = pytest.mark.parametrize("row", OPTIMIZERS, ids=str)
@@ -18,7 +20,7 @@ def parameters(dtype=jnp.float32):
     return {"layer": {name: jnp.asarray(random.normal(size=n), dtype) for name, n in SIZES.items()}}
 
 
-SIZES = {"w": 6, "b": 3}
+SIZES = {"w": (3, 2), "b": 3}
 
 
 def steps(optimizer, params, n=3, state=None):
@@ -53,14 +55,26 @@ def test_the_second_step_compiles_nothing_and_keeps_the_state_s_structure(row, c
 
 
 @optimizers
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
-def test_updates_have_the_parameters_dtype(row, dtype):
-    with jax.enable_x64(dtype == "float64"):
+@pytest.mark.parametrize(
+    ("dtype", "x64"),
+    [
+        ("bfloat16", False),
+        ("bfloat16", True),
+        ("float32", False),
+        ("float32", True),
+        ("float64", True),
+    ],
+)
+def test_updates_have_the_parameters_dtype_and_state_is_at_least_float32(row, dtype, x64):
+    with jax.enable_x64(x64):
         optimizer, params = row.make(), parameters(dtype)
-        updates, state = jax.eval_shape(lambda p: optimizer.update(p, optimizer.init(p), p), params)
+        state = jax.eval_shape(optimizer.init, params)
+        updates, after = jax.eval_shape(optimizer.update, params, state, params)
         assert spec(updates) == spec(params)
+        assert spec(after) == spec(state)
         kept = {leaf.dtype for leaf in jax.tree.leaves(state)}
-        assert jnp.dtype(jnp.bfloat16) not in kept, "state is float32 or wider"
+        assert kept & {jnp.dtype(jnp.bfloat16), jnp.dtype("int64")} == set()
+        assert dtype == "float64" or jnp.dtype("float64") not in kept
 
 
 @optimizers
@@ -72,12 +86,18 @@ def test_the_loss_falls(row):
 
 
 @optimizers
-def test_a_sweep_over_rates_is_a_loop(row):
-    rates, params = jnp.array([0.01, 0.1]), parameters()
-    together = jax.vmap(lambda rate: steps(row.make(rate), params)[0])(rates)
-    for i, rate in enumerate([0.01, 0.1]):
-        alone, _ = steps(row.make(rate), params)
-        assert_close(jax.tree.map(lambda leaf, i=i: leaf[i], together), alone)
+def test_a_sweep_over_every_number_is_a_loop(row):
+    """Lane 0 has the row's own numbers, lane i another i-th number: each has an effect."""
+    defaults = {name: p.default for name, p in signature(row.make).parameters.items()}
+    lanes = [defaults, *({**defaults, name: 0.7 * n} for name, n in defaults.items())]
+    params = parameters()
+    final = lambda numbers: steps(row.make(**numbers), params, row.steps)[0]  # noqa: E731
+    together = jax.jit(jax.vmap(final))(jax.tree.map(lambda *n: jnp.array(n), *lanes))
+    for i, numbers in enumerate(lanes):
+        alone = final(numbers)
+        assert_close(part(together, i), alone, rtol=2e-5)
+        if i > 0:
+            assert differ(part(together, 0), part(together, i)), list(defaults)[i - 1]
 
 
 @optimizers
