@@ -40,7 +40,7 @@ def test_mnist(tmp_path, model, least):
     [
         ({"model": "lenet", "shift": 1, "epochs": 30}, 0.7),
         ({"model": "lenet5", "shift": 1, "epochs": 30, "rate": 5e-3, "batch_size": 64}, 0.95),
-        ({"model": "dropout", "epochs": 50, "rate": 1e-3}, 1.2),
+        ({"model": "dropout", "shift": 1, "epochs": 40, "rate": 1e-3}, 1.2),
     ],
     ids=lambda value: value["model"] if isinstance(value, dict) else f"{value}%",
 )
