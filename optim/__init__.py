@@ -3,6 +3,7 @@
 from optax import apply_updates as apply_updates
 from optax import chain as chain
 
+from . import curvature as curvature
 from ._adafactor import AdafactorState as AdafactorState
 from ._adafactor import Factors as Factors
 from ._adafactor import adafactor as adafactor
@@ -20,6 +21,16 @@ from ._average import evaluated as evaluated
 from ._clip import adaptive_clip as adaptive_clip
 from ._clip import clip_by_norm as clip_by_norm
 from ._clip import clip_by_value as clip_by_value
+from ._cycles import cyclic as cyclic
+from ._cycles import one_cycle as one_cycle
+from ._cycles import warm_restarts as warm_restarts
+from ._decays import cosine as cosine
+from ._decays import exponential as exponential
+from ._decays import inverse_sqrt as inverse_sqrt
+from ._decays import inverse_time as inverse_time
+from ._decays import multistep as multistep
+from ._decays import polynomial as polynomial
+from ._decays import step as step
 from ._gradients import NoiseState as NoiseState
 from ._gradients import centralize as centralize
 from ._gradients import gradient_noise as gradient_noise
@@ -33,6 +44,10 @@ from ._momentum import sgd as sgd
 from ._muon import muon as muon
 from ._paths import match as match
 from ._paths import paths as paths
+from ._plateau import PlateauState as PlateauState
+from ._plateau import reduce_on_plateau as reduce_on_plateau
+from ._plots import plot_paths as plot_paths
+from ._plots import plot_schedule as plot_schedule
 from ._rate import RateState as RateState
 from ._rate import rate as rate
 from ._rate import scale_by_rate as scale_by_rate
@@ -41,9 +56,10 @@ from ._regularizers import l1 as l1
 from ._regularizers import l2 as l2
 from ._regularizers import max_norm as max_norm
 from ._regularizers import proximal_l1 as proximal_l1
+from ._robbins_monro import is_robbins_monro as is_robbins_monro
 from ._schedules import Schedule as Schedule
 from ._schedules import constant as constant
-from ._schedules import cosine as cosine
+from ._schedules import join as join
 from ._schedules import warmup as warmup
 from ._select import Match as Match
 from ._select import Matches as Matches

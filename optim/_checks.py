@@ -5,6 +5,7 @@ Every function names the factory (`where`), the argument (`name`), what came and
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -41,8 +42,10 @@ def check_fraction(where: str, name: str, value: ArrayLike, example: str = "") -
         raise ValueError(_message(where, name, value, "a number in [0, 1)", example))
 
 
-def check_steps(where: str, name: str, value: ArrayLike, example: str = "") -> None:
-    """Raise unless value is a whole number, 1 or above."""
+def check_steps(
+    where: str, name: str, value: ArrayLike, example: str = "", *, least: int = 1
+) -> None:
+    """Raise unless value is a whole number, `least` or above."""
     number = _known(where, name, value)
     if number is None:
         return
@@ -50,8 +53,25 @@ def check_steps(where: str, name: str, value: ArrayLike, example: str = "") -> N
         operator.index(value)  # type: ignore[arg-type]  # the call is the check
     except TypeError as error:
         raise TypeError(_message(where, name, value, "a whole number (an int)", example)) from error
-    if number < 1:
-        raise ValueError(_message(where, name, value, "a whole number, 1 or above", example))
+    if number < least:
+        expected = f"a whole number, {least} or above"
+        raise ValueError(_message(where, name, value, expected, example))
+
+
+def check_boundaries(where: str, boundaries: Sequence[ArrayLike] | jax.Array) -> None:
+    """Raise unless the boundaries are a row of whole numbers that rise from 1 or above."""
+    listed = isinstance(boundaries, (list, tuple))
+    if not listed and getattr(boundaries, "ndim", 0) != 1:
+        raise ValueError(
+            f"{where}: boundaries are {boundaries!r}; expected a row of steps such as [1000, 2000]."
+        )
+    if isinstance(boundaries, jax.core.Tracer):
+        return
+    for index, boundary in enumerate(boundaries):
+        check_steps(where, f"boundaries[{index}]", boundary)
+    known = [int(np.asarray(at)) for at in boundaries if not isinstance(at, jax.core.Tracer)]
+    if known != sorted(set(known)):
+        raise ValueError(f"{where}: boundaries are {known}; expected each above the one before it.")
 
 
 def check_params(where: str, params: Any) -> None:

@@ -1,22 +1,22 @@
 """Schedules: functions from the step t = 0, 1, 2, ... to a learning rate.
 
     constant   η(t) = η
-    cosine     η(t) = η_end + ½ (η − η_end) (1 + cos(π min(t, T) / T))
+    join       η(t) = ηᵢ(t − Bᵢ)  for Bᵢ ≤ t < Bᵢ₊₁
     warmup     η(t) = η(0) (t + 1) / (N + 1)  for t < N,  then the schedule from its own step 0
 
-A schedule is a pure function, so any function of the step will do. Those made here take one step
-or an array of steps, and accept JAX tracers for the step and for every argument: a sweep over rates
-or lengths is one compiled program.
+A schedule is a pure function, so any function of the step will do. Those made here, in `_decays`
+and in `_cycles` take one step or an array of steps, and accept JAX tracers for the step and for
+every argument: a sweep over rates or lengths is one compiled program.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ._checks import check_nonnegative, check_positive, check_steps
+from ._checks import check_boundaries, check_nonnegative, check_positive, check_steps
 
 Schedule: TypeAlias = Callable[[ArrayLike], ArrayLike]
 """step -> learning rate; the optimizers call it with an int32 scalar."""
@@ -31,29 +31,39 @@ def constant(rate: ArrayLike) -> Schedule:
     0.5
     """
     check_positive("constant", "rate", rate, "1e-3")
-    return lambda step: jnp.full(jnp.shape(step), _real(rate))
+    return lambda step: jnp.full(jnp.shape(step), real(rate))
 
 
-def cosine(rate: ArrayLike, steps: ArrayLike, *, end: ArrayLike = 0.0) -> Schedule:
-    """A rate that falls along half a cosine: η(t) = end + ½ (rate − end)(1 + cos(π min(t, T) / T)).
+def join(
+    schedules: Sequence[ArrayLike | Schedule], boundaries: Sequence[ArrayLike] | jax.Array
+) -> Schedule:
+    """Schedules one after another, each from its own step 0: η(t) = ηᵢ(t − Bᵢ) for Bᵢ ≤ t < Bᵢ₊₁.
 
-    `rate` is the rate at step 0, `end` the rate from step T = `steps` on. Raises ValueError for a
-    rate that is not above 0, a negative end or steps below 1; TypeError for steps not an int.
+    `boundaries` are the steps B₁ < B₂ < ... at which the second and later schedules begin, one
+    fewer than the schedules. A number stands for a constant schedule. Raises ValueError for
+    boundaries that do not rise from 1 or above or are not one fewer; TypeError for one that is no
+    int.
 
-    >>> schedule = cosine(0.5, 100)
-    >>> [round(float(schedule(t)), 3) for t in (0, 50, 100, 1000)]
-    [0.5, 0.25, 0.0, 0.0]
-
-    Source: Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017.
+    >>> from laminax.optim import cosine
+    >>> schedule = join([0.5, 0.25, cosine(0.1, 20)], [10, 20])
+    >>> [round(float(schedule(t)), 3) for t in (0, 9, 10, 19, 20, 30, 40)]
+    [0.5, 0.5, 0.25, 0.25, 0.1, 0.05, 0.0]
     """
-    check_positive("cosine", "rate", rate, "1e-3")
-    check_nonnegative("cosine", "end", end, "0.0")
-    check_steps("cosine", "steps", steps, "10_000")
+    parts = [as_schedule("join", schedule) for schedule in schedules]
+    check_boundaries("join", boundaries)
+    if len(boundaries) != len(parts) - 1:
+        raise ValueError(
+            f"join: {len(parts)} schedules and {len(boundaries)} boundaries; expected one boundary "
+            f"between each two schedules, such as join([0.1, cosine(0.1, 900)], [100])."
+        )
 
     def schedule(step: ArrayLike) -> jax.Array:
-        done = jnp.minimum(_real(step) / _real(steps), 1.0)
-        fall = 0.5 * (1.0 + jnp.cos(jnp.pi * done))
-        return _real(end) + (_real(rate) - _real(end)) * fall
+        step = whole(step)
+        rate = real(parts[0](step))
+        for part, start in zip(parts[1:], map(whole, boundaries), strict=True):
+            # Before its start a schedule is asked for step 0, for which every schedule is defined.
+            rate = jnp.where(step < start, rate, real(part(jnp.maximum(step - start, 0))))
+        return rate
 
     return schedule
 
@@ -66,6 +76,7 @@ def warmup(schedule: ArrayLike | Schedule, steps: ArrayLike) -> Schedule:
     A run of S steps in all therefore reads `warmup(cosine(rate, S - N), N)`. Raises ValueError for
     steps below 1, TypeError for steps not an int.
 
+    >>> from laminax.optim import cosine
     >>> schedule = warmup(cosine(0.5, 100), 4)
     >>> [round(float(schedule(t)), 3) for t in (0, 1, 3, 4, 54, 104)]
     [0.1, 0.2, 0.4, 0.5, 0.25, 0.0]
@@ -75,12 +86,10 @@ def warmup(schedule: ArrayLike | Schedule, steps: ArrayLike) -> Schedule:
     check_steps("warmup", "steps", steps, "500")
     after = as_schedule("warmup", schedule)
 
-    def ramp(step: ArrayLike) -> jax.Array:
-        step, length = jnp.asarray(step, jnp.int32), jnp.asarray(steps, jnp.int32)
-        risen = jnp.minimum(_real(step + 1) / _real(length + 1), 1.0)
-        return risen * _real(after(jnp.maximum(step - length, 0)))
+    def rise(step: ArrayLike) -> jax.Array:
+        return real(after(whole(0))) * (real(step) + 1.0) / (real(steps) + 1.0)
 
-    return ramp
+    return join([rise, after], [steps])
 
 
 def as_schedule(where: str, rate: ArrayLike | Schedule) -> Schedule:
@@ -93,6 +102,11 @@ def as_schedule(where: str, rate: ArrayLike | Schedule) -> Schedule:
     return rate
 
 
-def _real(value: ArrayLike) -> jax.Array:
+def real(value: ArrayLike) -> jax.Array:
     """The value in JAX's default float type, so that int steps and traced arguments mix."""
     return jnp.asarray(value, dtype=float)
+
+
+def whole(value: ArrayLike) -> jax.Array:
+    """The value as int32, the type of the optimizers' counts."""
+    return jnp.asarray(value, jnp.int32)

@@ -119,7 +119,7 @@ def _curves(axes: "Axes", history: History, name: str) -> None:
 
 def _figure(width: float, height: float) -> "Figure":
     try:
-        from ._picture import Picture
+        from laminax._picture import Picture
 
         return Picture(figsize=(width, height), layout="constrained", dpi=110)
     except ImportError as error:

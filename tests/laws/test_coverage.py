@@ -7,7 +7,7 @@ import pytest
 from laminax import nn, optim
 
 from .kinds import Made, Measure, Row, Whole
-from .table import LAYERS, MEASURES, OPTIMIZERS, SCHEDULES, WHOLE
+from .table import LAYERS, MEASURES, MINIMIZERS, OPTIMIZERS, SCHEDULES, WHOLE
 
 # Types, and functions that neither are layers, measures, optimizers or schedules nor make such.
 # Each is tested in the file that mirrors its own.
@@ -22,9 +22,11 @@ NOT_ROWS = {
     "metrics": set(),
     "optim": {
         "AdafactorState", "EmaState", "Factors", "LookaheadState", "Match", "Matches",
-        "NoiseState", "RateState", "RpropState", "Schedule", "ScheduleFreeState", "SquareState",
-        "Stacked", "apply_updates", "evaluated", "match", "matches", "paths", "rate",
+        "NoiseState", "PlateauState", "RateState", "RpropState", "Schedule", "ScheduleFreeState",
+        "SquareState", "Stacked", "apply_updates", "evaluated", "is_robbins_monro", "match",
+        "matches", "paths", "plot_paths", "plot_schedule", "rate",
     },
+    "curvature": {"Minimum", "gnvp", "hvp"},
 }  # fmt: skip
 
 
@@ -51,6 +53,7 @@ def rows(table: list[Row] | list[Measure | Whole] | list[Made], prefix: str = ""
         ("losses", of(nn.losses, "laminax.nn.losses"), rows([*MEASURES], "losses.")),
         ("metrics", of(nn.metrics, "laminax.nn.metrics"), rows([*MEASURES, *WHOLE], "metrics.")),
         ("optim", public(optim), rows(OPTIMIZERS) | rows(SCHEDULES)),
+        ("curvature", public(optim.curvature), rows(MINIMIZERS)),
     ],
 )
 def test_every_public_name_is_a_row(room, names, table):

@@ -27,7 +27,8 @@ def steps(optimizer, params, n=3, state=None):
     """Gradient steps on ½ |θ|², whose gradient is θ."""
     state = optimizer.init(params) if state is None else state
     for _ in range(n):
-        updates, state = optimizer.update(params, state, params)
+        loss = 0.5 * optax.tree.norm(params, squared=True)
+        updates, state = optimizer.update(params, state, params, value=loss)
         params = optax.apply_updates(params, updates)
     return params, state
 
@@ -69,7 +70,9 @@ def test_updates_have_the_parameters_dtype_and_state_is_at_least_float32(row, dt
     with jax.enable_x64(x64):
         optimizer, params = row.make(), parameters(dtype)
         state = jax.eval_shape(optimizer.init, params)
-        updates, after = jax.eval_shape(optimizer.update, params, state, params)
+        updates, after = jax.eval_shape(
+            lambda p, s: optimizer.update(p, s, p, value=1.0), params, state
+        )
         assert spec(updates) == spec(params)
         assert spec(after) == spec(state)
         kept = {leaf.dtype for leaf in jax.tree.leaves(state)}

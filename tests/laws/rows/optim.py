@@ -131,11 +131,32 @@ OPTIMIZERS = [
     Made("skip_nonfinite", lambda rate=0.1: optim.skip_nonfinite(optim.adam(rate))),
     Made("freeze", lambda rate=0.1: optim.select({"*/b": optim.freeze(), "*": optim.sgd(rate)})),
     Made("select", lambda rate=0.1: optim.select({"*/b": optim.sgd(rate), "*": optim.adam(rate)})),
+    Made(
+        "reduce_on_plateau",
+        lambda rate=0.1: optim.chain(optim.sgd(rate), optim.reduce_on_plateau(0.9, 1)),
+    ),
     Made("chain", lambda rate=0.1: optim.chain(optim.clip_by_norm(9.0), optim.adam(rate))),
 ]
 
 SCHEDULES = [
     Made("constant", lambda rate=0.1: optim.constant(rate)),
     Made("cosine", lambda rate=0.1: optim.cosine(rate, 10, end=0.01)),
+    Made("cyclic", lambda rate=0.1: optim.cyclic(rate, 4, low=0.01)),
+    Made("exponential", lambda rate=0.1: optim.exponential(rate, 10)),
+    Made("inverse_sqrt", lambda rate=0.1: optim.inverse_sqrt(rate, 5)),
+    Made("inverse_time", lambda rate=0.1: optim.inverse_time(rate, 0.5)),
+    Made("join", lambda rate=0.1: optim.join([rate, optim.cosine(rate, 10)], [5])),
+    Made("multistep", lambda rate=0.1: optim.multistep(rate, [5, 20])),
+    Made("one_cycle", lambda rate=0.1: optim.one_cycle(rate, 20)),
+    Made("polynomial", lambda rate=0.1: optim.polynomial(rate, 10, power=2.0)),
+    Made("step", lambda rate=0.1: optim.step(rate, 5)),
+    Made("warm_restarts", lambda rate=0.1: optim.warm_restarts(rate, 4, growth=2)),
     Made("warmup", lambda rate=0.1: optim.warmup(optim.cosine(rate, 10), 4)),
+]
+
+MINIMIZERS = [
+    Made("minimize_bfgs", lambda: optim.curvature.minimize_bfgs),
+    Made("minimize_cg", lambda: optim.curvature.minimize_cg),
+    Made("minimize_lbfgs", lambda: optim.curvature.minimize_lbfgs),
+    Made("minimize_newton", lambda: optim.curvature.minimize_newton),
 ]
