@@ -72,6 +72,7 @@ def repeat(block: LayerLike, n: int, *, unroll: int | bool = 1) -> Layer:
     def step(variables: Variables, carry: Carry, x: Any, ctx: Context) -> tuple[Carry, Any]:
         assert inner.step is not None
         new, keys = [], layer_keys(ctx)
+        carry = carry or ({},) * n  # a composite prunes carries without arrays
         for i, own in enumerate(_blocks(variables, n)):
             block_ctx = dataclasses.replace(ctx, key=None if keys is None else keys[i])
             after, y = inner.step(own, carry[i], x, block_ctx)

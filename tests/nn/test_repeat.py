@@ -118,6 +118,12 @@ def test_each_block_has_its_own_carry():
     close(jnp.concatenate(outputs, 1), model(variables, x))
 
 
+def test_blocks_without_a_carry_step_from_the_empty_one():
+    model = nn.repeat(nn.serial(nn.dense(3), jnp.tanh), 2)
+    variables = make(model, X[None])
+    close(model.step(variables, {}, X[None], nn.Context())[1], model(variables, X[None]))
+
+
 def test_steps_draw_as_applications_do():
     model = nn.repeat(nn.dropout(0.5), 2)
     x = jnp.ones((2, 4, 8))

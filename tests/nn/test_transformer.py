@@ -98,8 +98,9 @@ def test_decoding_from_a_memory_projected_once():
         carry, y = step(variables, carry, TARGET[:, t : t + 1], nn.Context())
         outputs.append(y)
     np.testing.assert_allclose(jnp.concatenate(outputs, 1), whole, rtol=1e-4, atol=1e-5)
-    projected = carry["blocks"]["blocks"]["cross_attention"]["kv"]["keys"]
-    assert projected.shape == (2, 2, 2, 5, 4)  # layers, batch, heads, time of the source, size
+    for block in carry["blocks"]["blocks"]:
+        projected = block["cross_attention"]["kv"]["keys"]
+        assert projected.shape == (2, 2, 5, 4)  # batch, heads, time of the source, size
 
 
 def test_the_table_of_the_target_is_its_read_out():
