@@ -61,7 +61,7 @@ def repeat(block: LayerLike, n: int, *, unroll: int | bool = 1) -> Layer:
             _check_keeps(x, y)
             return y, state
 
-        _check_stacked(params, n)
+        _check_stacked(Variables(params, state), n)
         layers = params, state, layer_keys(ctx)
         return jax.lax.scan(body, x, layers, length=n, unroll=unroll)
 
@@ -110,6 +110,8 @@ class _Each:
 
 
 def _apart(variables: Variables, n: int) -> Variables:
+    if not isinstance(variables.params, _Each):
+        _check_stacked(variables, n)
     return Variables(*(_Each.of(tree, n) for tree in variables))
 
 
@@ -149,11 +151,12 @@ def _check_keeps(x: Any, y: Any) -> None:
         )
 
 
-def _check_stacked(params: Params, n: int) -> None:
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if jnp.shape(leaf)[:1] != (n,):
-            where = jax.tree_util.keystr(path, simple=True, separator="/")
-            raise ValueError(
-                f"repeat: parameter {where!r} must have {n} layers on axis 0, "
-                f"got shape {jnp.shape(leaf)}; were these made by another depth?"
-            )
+def _check_stacked(variables: Variables, n: int) -> None:
+    for what, tree in zip(("parameter", "state"), variables, strict=True):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            if jnp.shape(leaf)[:1] != (n,):
+                where = jax.tree_util.keystr(path, simple=True, separator="/")
+                raise ValueError(
+                    f"repeat: {what} {where!r} must have {n} layers on axis 0, "
+                    f"got shape {jnp.shape(leaf)}; were these made by another depth?"
+                )

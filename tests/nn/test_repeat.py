@@ -152,6 +152,21 @@ def test_parameters_of_another_depth_are_refused():
         nn.repeat(nn.serial(nn.dense(3)), 2).apply(params, state, X, nn.Context())
 
 
+@pytest.mark.parametrize("n", [2, 4])
+def test_parameters_and_state_of_another_depth_are_refused_in_steps_too(n):
+    model, x = nn.repeat(nn.serial(nn.dense(3), nn.batch_norm()), 3), X[None]
+    params, state = make(model, x)
+    other = nn.repeat(nn.serial(nn.dense(3), nn.batch_norm()), n)
+    with pytest.raises(ValueError, match=rf"repeat: parameter 'batch_norm_0/bias' must have {n}"):
+        other.step(nn.Variables(params, state), {}, x, nn.Context())
+    with pytest.raises(ValueError, match=rf"repeat: parameter 'batch_norm_0/bias' must have {n}"):
+        other.start(nn.Variables(params, state), x, nn.Context())
+    few = jax.tree.map(lambda leaf: leaf[:2], state)
+    for run in (model.apply, lambda *a: model.step(nn.Variables(*a[:2]), {}, *a[2:])):
+        with pytest.raises(ValueError, match="repeat: state 'batch_norm_0/mean' must have 3"):
+            run(params, few, x, nn.Context())
+
+
 def test_stacked_counts_the_layer_axes_of_each_parameter():
     model = nn.serial(
         nn.dense(3),
