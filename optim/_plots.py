@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from laminax._figure import figure as new_figure
+
 from ._checks import check_steps
 from ._schedules import Schedule, as_schedule
 
@@ -33,7 +35,7 @@ def plot_schedule(
     check_steps("plot_schedule", "steps", steps, "1000")
     named = schedules if isinstance(schedules, Mapping) else {"": schedules}
     at = np.arange(steps, dtype=np.int32)
-    figure = _figure(6.4, 3.2)
+    figure = new_figure(6.4, 3.2)
     axes = figure.subplots()
     for (name, schedule), color in zip(named.items(), _colors(len(named)), strict=True):
         rates = jax.vmap(as_schedule("plot_schedule", schedule))(jnp.asarray(at))
@@ -71,7 +73,7 @@ def plot_paths(
     x, y = np.linspace(low - around, high + around, 160).T
     grid = np.stack(np.meshgrid(x, y), -1)
     values = np.asarray(jax.vmap(jax.vmap(f))(jnp.asarray(grid, float)))
-    figure = _figure(6.4, 4.4)
+    figure = new_figure(6.4, 4.4)
     axes = figure.subplots()
     levels = np.unique(np.nanquantile(values[np.isfinite(values)], np.linspace(0.0, 1.0, 25)))
     axes.contour(x, y, values, levels, colors="#bbbbbb", linewidths=0.7)
@@ -102,14 +104,3 @@ def _colors(count: int) -> list[str]:
 def _legend(axes: "Axes") -> None:
     # Beside the picture: within it some line always runs behind.
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-
-
-def _figure(width: float, height: float) -> "Figure":
-    try:
-        from laminax._picture import Picture
-
-        return Picture(figsize=(width, height), layout="constrained", dpi=110)
-    except ImportError as error:
-        raise ImportError(
-            "pictures need matplotlib, which is not installed; pip install 'laminax[viz]'"
-        ) from error

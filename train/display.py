@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from laminax._figure import figure as new_figure
+
 from ._history import History
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def plot_history(history: History) -> "Figure":
         raise ValueError("plot_history: the history has no row yet; train at least one epoch")
     skipped = {"epoch", "step", "rate", "seconds"}
     names = [n for n in history if n not in skipped and not n.startswith("validation_")]
-    figure = _figure(4.6 * len(names), 3.2)
+    figure = new_figure(4.6 * len(names), 3.2)
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         _curves(axes, history, name)
     return figure
@@ -58,7 +60,7 @@ def plot_confusion(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[st
     np.add.at(counts, (np.asarray(labels), np.asarray(predicted)), 1)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = 2.2 + 0.42 * len(classes)
-    figure = _figure(size, size)
+    figure = new_figure(size, size)
     axes = figure.subplots()
     # The square root brings out the few mistakes beside the many hits.
     axes.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)
@@ -92,7 +94,7 @@ def plot_images(
     images = np.asarray(images)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure = _figure(1.15 * columns, (1.45 if titles else 1.15) * rows)
+    figure = new_figure(1.15 * columns, (1.45 if titles else 1.15) * rows)
     for i, image in enumerate(images):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(image.squeeze(), cmap="gray_r")
@@ -115,14 +117,3 @@ def _curves(axes: "Axes", history: History, name: str) -> None:
     axes.set(xlabel="epoch", title=name)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-
-
-def _figure(width: float, height: float) -> "Figure":
-    try:
-        from laminax._picture import Picture
-
-        return Picture(figsize=(width, height), layout="constrained", dpi=110)
-    except ImportError as error:
-        raise ImportError(
-            "pictures need matplotlib, which is not installed; pip install 'laminax[viz]'"
-        ) from error
