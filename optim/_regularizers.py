@@ -46,6 +46,7 @@ def l2(
 
     Source: Hoerl and Kennard, Ridge regression: biased estimation for nonorthogonal problems, 1970.
     """
+    check_nonnegative("l2", "strength", strength, "1e-4")
     return _penalty("l2", patterns, l1=0.0, l2=strength)
 
 
@@ -65,6 +66,7 @@ def l1(
 
     Source: Tibshirani, Regression shrinkage and selection via the lasso, 1996.
     """
+    check_nonnegative("l1", "strength", strength, "1e-4")
     return _penalty("l1", patterns, l1=strength, l2=0.0)
 
 
@@ -84,6 +86,8 @@ def elastic(
 
     Source: Zou and Hastie, Regularization and variable selection via the elastic net, 2005.
     """
+    check_nonnegative("elastic", "l1", l1, "1e-4")
+    check_nonnegative("elastic", "l2", l2, "1e-4")
     return _penalty("elastic", patterns, l1=l1, l2=l2)
 
 
@@ -180,9 +184,6 @@ def max_norm(
 def _penalty(
     where: str, patterns: str | Sequence[str], *, l1: ArrayLike, l2: ArrayLike
 ) -> optax.GradientTransformationExtraArgs:
-    names = ("l1", "l2") if where == "elastic" else ("strength", "strength")
-    for name, strength in zip(names, (l1, l2), strict=True):
-        check_nonnegative(where, name, strength, "1e-4")
     return matched(
         where,
         patterns,
