@@ -73,9 +73,9 @@ def repeat(block: LayerLike, n: int, *, unroll: int | bool = 1) -> Layer:
         assert inner.step is not None
         new, keys = [], layer_keys(ctx)
         carry = carry or ({},) * n  # a composite prunes carries without arrays
-        for i, own in enumerate(_blocks(variables, n)):
+        for i, (own, before) in enumerate(zip(_blocks(variables, n), carry, strict=True)):
             block_ctx = dataclasses.replace(ctx, key=None if keys is None else keys[i])
-            after, y = inner.step(own, carry[i], x, block_ctx)
+            after, y = inner.step(own, before, x, block_ctx)
             _check_keeps(x, y)
             new.append(after)
             x = y
