@@ -146,15 +146,6 @@ def in_numpy_beside_sgd(rule):
     return in_numpy(lambda: next(made))
 
 
-@pytest.fixture(scope="module")
-def torch():
-    module = pytest.importorskip("torch")
-    threads, dtype = module.get_num_threads(), module.get_default_dtype()
-    module.set_num_threads(1), module.set_default_dtype(module.float64)
-    yield module
-    module.set_num_threads(threads), module.set_default_dtype(dtype)
-
-
 def in_torch(torch, optimizer_of, names, steps=STEPS):
     x, y, w, b = (torch.tensor(part) for part in problem())
     theta = {"w": w.requires_grad_(), "b": b.requires_grad_()}

@@ -157,16 +157,6 @@ def in_numpy(rule):
     return np.array(rows)
 
 
-@pytest.fixture(scope="module")
-def torch():
-    """torch on one thread, far faster here than on more, and with its counters in float64."""
-    module = pytest.importorskip("torch")
-    threads, dtype = module.get_num_threads(), module.get_default_dtype()
-    module.set_num_threads(1), module.set_default_dtype(module.float64)
-    yield module
-    module.set_num_threads(threads), module.set_default_dtype(dtype)
-
-
 def in_torch(torch, kind, arguments):
     x, y, w, b = (torch.tensor(part, dtype=torch.float64) for part in problem())
     w.requires_grad_(), b.requires_grad_()
