@@ -143,6 +143,7 @@ def scale_by_adam(
     eps_root: ArrayLike = 0.0,
     nesterov: bool = False,
 ) -> Piece:
+    """m̂ / (√(v̂ + ε₀) + ε), its numbers checked; with `nesterov` the looked-ahead mean for m̂."""
     _check_means(where, b1, b2)
     check_eps(where, eps, eps_root)
     return lambda cast: optax.scale_by_adam(
