@@ -1,6 +1,8 @@
 """Training as pure steps over one training state."""
 
 from . import data as data
+from ._callback import Callback as Callback
+from ._callback import View as View
 from ._evaluate import evaluate as evaluate
 from ._evaluate import predict as predict
 from ._history import History as History
@@ -19,6 +21,7 @@ from ._state import init as init
 from ._step import step as step
 from ._variational import importance_weighted as importance_weighted
 from ._variational import variational as variational
+from .checkpoint import Checkpoints as Checkpoints
 from .checkpoint import restore as restore
 from .checkpoint import save as save
 from .display import plot_confusion as plot_confusion

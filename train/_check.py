@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from numpy.typing import NDArray
 
 from .data import rows
 
@@ -64,6 +65,24 @@ def checked_batch_size(where: str, batch_size: Any, examples: int) -> int:
             f"choose at most {examples}"
         )
     return int(batch_size)
+
+
+def checked_weights(where: str, weights: Any, examples: int) -> NDArray[np.float32] | None:
+    """Return the weights as float32, one an example, at least 0 and not all 0."""
+    if weights is None:
+        return None
+    array = np.asarray(weights)
+    if array.shape != (examples,) or not np.isrealobj(array) or array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{where}: weights must be one number an example, shape ({examples},), got "
+            f"{array.dtype}{list(array.shape)}"
+        )
+    if not (np.isfinite(array).all() and (array >= 0).all() and (array > 0).any()):
+        raise ValueError(
+            f"{where}: weights must be finite, 0 or above and not all 0, got values from "
+            f"{array.min()} to {array.max()}"
+        )
+    return array.astype(np.float32)
 
 
 def _check_finite(where: str, name: str, leaf: Any) -> None:

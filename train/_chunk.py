@@ -5,43 +5,46 @@ that the host may stop between chunks wherever it likes; what is computed does n
 """
 
 import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from ._feed import Weights
 from ._objective import Batch, Objective
 from ._state import TrainState
 from ._step import Sums, summing_step
-from .data import gather, index
 
 LONGEST = 1024  # steps a chunk may hold: the length of the buffer
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
-def chunk(
-    objective: Objective,
-    optimizer: optax.GradientTransformation,
-    batch_size: int,
-    state: TrainState,
-    data: Batch,
-    n: jax.Array,
-) -> tuple[TrainState, Sums]:
-    """Take n ≤ LONGEST steps over the stream of batches; rows from n on stay zero."""
-    examples = jax.tree.leaves(data)[0].shape[0]
-    advance = summing_step(objective, optimizer)
+@dataclass(frozen=True)
+class Program:
+    """What a chunk is compiled for: equal programs share one compile."""
 
-    def one(state: TrainState) -> tuple[TrainState, Sums]:
-        batch = gather(data, index(state.data_key, state.step, batch_size, examples))
-        return advance(state, batch, None)
+    objective: Objective
+    optimizer: optax.GradientTransformation
+    take_batch: Callable[[Any, TrainState, jax.Array], tuple[Batch, Weights]]
+    microbatches: int = 1
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+def chunk(program: Program, state: TrainState, data: Any, n: jax.Array) -> tuple[TrainState, Sums]:
+    """Take n ≤ LONGEST steps over what the feed has; rows from n on stay zero."""
+    advance = summing_step(program.objective, program.optimizer, program.microbatches)
+
+    def one(state: TrainState, i: jax.Array) -> tuple[TrainState, Sums]:
+        return advance(state, *program.take_batch(data, state, i))
 
     def body(i: jax.Array, carry: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
         state, rows = carry
-        state, sums = one(state)
+        state, sums = one(state, i)
         return state, jax.tree.map(lambda row, value: row.at[i].set(value), rows, sums)
 
-    after, sums = jax.eval_shape(one, state)
+    after, sums = jax.eval_shape(one, state, n)
     _check_stable(state, after)
     rows = jax.tree.map(lambda s: jnp.zeros((LONGEST, *s.shape), s.dtype), sums)
     result: tuple[TrainState, Sums] = jax.lax.fori_loop(0, n, body, (state, rows))

@@ -52,18 +52,18 @@ class History(dict[str, list[float]]):
 class Totals:
     """Sums and counts of an epoch, added in float64 in the order of the steps."""
 
-    def __init__(self) -> None:
-        self._sums: dict[str, list[float]] = {}
+    def __init__(self, sums: Mapping[str, list[float]] | None = None) -> None:
+        self.sums = dict(sums or {})
 
     def add(self, rows: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating]]]) -> None:
         """Add rows of one value a step."""
         for name, (totals, counts) in rows.items():
-            kept = self._sums.setdefault(name, [0.0, 0.0])
+            kept = self.sums.setdefault(name, [0.0, 0.0])
             for total, count in zip(totals.tolist(), counts.tolist(), strict=True):
                 kept[0] += total
                 kept[1] += count
 
     def means(self) -> dict[str, float]:
         """Return the mean of each value, the loss first; NaN where nothing was counted."""
-        order = sorted(self._sums.items(), key=lambda item: item[0] != "loss")
+        order = sorted(self.sums.items(), key=lambda item: item[0] != "loss")
         return {name: total / count if count else math.nan for name, (total, count) in order}

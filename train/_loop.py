@@ -1,69 +1,92 @@
-"""The training loop: chunks of steps on the device, and everything else between them."""
+"""The training loop: `fit` checks everything, finds out where to begin, and runs."""
 
+import contextlib
 import functools
-import math
 import os
-import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import optax
 
-from laminax import optim
-
-from ._check import check_kind, checked_batch_size, checked_count, checked_data
-from ._chunk import LONGEST, chunk
-from ._evaluate import scores, trace_scores
-from ._history import History, Totals
+from ._callback import Callback, View
+from ._check import check_kind, checked_batch_size, checked_count, checked_data, checked_weights
+from ._chunk import Program, chunk
+from ._evaluate import trace_scores
+from ._feed import Feed, Resident, Streaming
 from ._interrupt import Interrupts
-from ._objective import Batch, Objective, batch_size_of
+from ._objective import Batch, Objective
 from ._progress import Progress
-from ._result import Best, Diverged, Result
+from ._record import Record
+from ._result import Diverged, Result
+from ._resume import about, restored
+from ._rows import Rows
+from ._run import Run
 from ._state import TrainState, copied, init
-from .checkpoint import save, writable
-from .data import steps_until
+from .checkpoint import Checkpoints, save, writable
+from .checkpoint import checkpoints as written
+from .checkpoint._runs import Lock, Writer, newest
+from .data import Source, steps_until
 
-_SECONDS = 0.25  # a chunk's length: how long an interrupt may wait
+_DEFAULT = Checkpoints()
 
 
 def fit(
     objective: Objective,
     optimizer: optax.GradientTransformation,
-    data: Batch,
+    data: Batch | Source,
     *,
     epochs: int = 10,
     batch_size: int = 128,
     seed: int = 0,
+    weights: Any = None,
+    microbatches: int = 1,
     validation: Batch | None = None,
+    every: int | None = None,
     patience: int | None = None,
+    callbacks: Sequence[Callback] = (),
     state: TrainState | None = None,
     out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    checkpoints: Checkpoints = _DEFAULT,
     progress: bool = True,
 ) -> Result:
     """Train: minimize the objective over the data, many steps a program.
 
     Every batch is full: batches are cut from an endless stream of permutations of the data, decided
-    by the seed. Ctrl-C (or SIGTERM) ends the run after the current chunk, within about a quarter of
-    a second, and the last state is returned; a second one raises.
+    by the seed. Ctrl-C (or SIGTERM) ends the run after the current chunks, within about a quarter
+    of a second, and the last state is returned; a second one raises.
+
+    With `out`, checkpoints are written while training goes on, and `resume=True` goes on from the
+    newest one: the same machine and versions come to the same bits as without the interruption,
+    wherever it fell.
 
     Args:
         objective: what to minimize.
         optimizer: one of `optim`, or any optax transform.
-        data: a pytree of arrays with a common leading axis, `(x, y)` for `supervised`.
+        data: a pytree of arrays with a common leading axis, `(x, y)` for `supervised`, which is put
+            on the device; or a stream of batches, a `data.Source`.
         epochs: passes over the data to make.
-        batch_size: examples a step.
+        batch_size: examples a step; of a stream, its own.
         seed: decides parameters, data order and noise.
-        validation: data to evaluate after each epoch.
-        patience: stop after so many epochs without a lower validation loss.
+        weights: (examples,), what each example weighs in the loss.
+        microbatches: parts of a batch that are computed one after another, to save memory.
+        validation: data to evaluate for each row of the history.
+        every: steps from one row to the next; by default a row is written after each epoch.
+        patience: stop after so many rows without a lower validation loss.
+        callbacks: called as callback(event, view) at the "start", after each "row", at the "end".
         state: go on from this training state (it is copied) instead of a new one.
-        out: a folder for `history.csv` and the last state, `checkpoint.safetensors`.
+        out: a folder for the history, checkpoints, and the last and the best variables.
+        resume: go on from the newest checkpoint in `out`, or begin where there is none.
+        checkpoints: how often to write one, and how many to keep.
         progress: whether to draw a bar.
 
     Raises:
         TypeError, ValueError: bad arguments or data, before anything is compiled.
-        OSError: `out` cannot be written, before anything is compiled.
+        OSError: `out` cannot be written, or another run writes there, before anything is compiled.
+        FileExistsError: `out` holds checkpoints, and `resume` was not asked for.
         Diverged: the loss is no longer finite.
 
     >>> import jax.numpy as jnp
@@ -75,29 +98,39 @@ def fit(
     >>> round(result.variables.params["b"].item(), 3)
     1.0
     """
-    _check(objective, data, epochs, batch_size, validation, patience, state)
-    folder = None if out is None else writable(out)
-    new = functools.partial(init, objective, optimizer, data, seed=seed)
-    _trace(objective, optimizer, batch_size, state or jax.eval_shape(new), data, validation)
-
-    state = new() if state is None else copied(state)
-    data, validation = jax.device_put((data, validation))
-    run = _Run(objective, optimizer, data, validation, batch_size, state)
-    first, end = run.epochs_from_here(epochs)
-    with Interrupts() as interrupts, Progress(end - run.step, progress) as bar:
-        run.compile()
-        bar.start()
-        for epoch in range(first, first + epochs):
-            bar.epoch(epoch - first + 1, epochs)
-            if not run.epoch(epoch, interrupts, bar):
-                break
-            if folder:
-                run.history.to_csv(folder / "history.csv")
-            if patience and run.best and epoch + 1 - run.best.epoch >= patience:
-                break
-    if folder:
-        save(folder / "checkpoint.safetensors", run.state)
-    return run.result()
+    _check(objective, epochs, microbatches, every, validation, patience, callbacks, state)
+    folder = _folder(out, resume, checkpoints)
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(contextlib.closing(Lock(folder)))
+        found = newest(folder) if folder is not None and resume else None
+        feed = _feed(data, batch_size, weights, found and found[1]["stream"])
+        stack.enter_context(contextlib.closing(feed))
+        objective.check(feed.sample)
+        new = functools.partial(init, objective, optimizer, feed.spec, seed=seed)
+        spec = state or jax.eval_shape(new)
+        program = Program(objective, optimizer, feed.take_batch, microbatches)
+        _trace(program, spec, feed, validation)
+        told = {} if folder is None else about(feed, seed, microbatches)
+        if found is not None:
+            state, best, record = restored(*found, spec, told)
+        else:
+            state = new() if state is None else copied(state)
+            best, record = None, Record(int(state.step))
+        run = Run(
+            program,
+            feed,
+            Rows(record.first, epochs, every, feed.batch_size, feed.examples),
+            state,
+            record,
+            best,
+            validation=validation,
+            patience=patience,
+            callbacks=[*callbacks, *_history_writer(folder)],
+            writer=None if folder is None else Writer(folder, checkpoints),
+            metadata=told,
+        )
+        return _trained(run, folder, progress)
 
 
 def steps_for(data: Batch, *, epochs: int, batch_size: int) -> int:
@@ -113,101 +146,81 @@ def steps_for(data: Batch, *, epochs: int, batch_size: int) -> int:
     return steps_until(checked_count("steps_for", "epochs", epochs) - 1, size, examples)
 
 
-@dataclass
-class _Run:
-    """A run between two chunks, on the host."""
+def _trained(run: Run, folder: Path | None, progress: bool) -> Result:
+    """Run to the end; whatever ends it early, the last state is on the disk."""
+    steps = run.rows.last - run.rows.first
+    try:
+        with Interrupts() as interrupts, Progress(steps, progress) as bar:
+            run.train(interrupts, bar)
+    except Diverged:
+        raise
+    except Exception as error:
+        if run.writer is not None:
+            run.finish()
+            error.add_note(f"the run up to step {run.step} is in {folder}; resume=True goes on")
+        raise
+    result = run.result()
+    if folder is not None:
+        run.finish()
+        save(folder / "variables.safetensors", result.variables)
+        if result.best is not None:
+            save(folder / "best.safetensors", result.best.variables)
+    return result
 
-    objective: Objective
-    optimizer: optax.GradientTransformation
-    data: Batch
-    validation: Batch | None
-    batch_size: int
-    state: TrainState
 
-    def __post_init__(self) -> None:
-        self.examples = batch_size_of(self.data)
-        self.step = int(self.state.step)
-        self.history = History()
-        self.best: Best | None = None
-        self.interrupted = False
-        self.totals = Totals()
-        self.began = time.perf_counter()
-        self.pace = 1  # steps that take about _SECONDS, as far as known
-
-    def epochs_from_here(self, epochs: int) -> tuple[int, int]:
-        """Return the first epoch, which may be begun already, and the step after the last."""
-        first = self.step * self.batch_size // self.examples
-        return first, steps_until(first + epochs - 1, self.batch_size, self.examples)
-
-    def compile(self) -> None:
-        """Compile the program of many steps by taking none."""
-        self._advance(0)
-        self.began = time.perf_counter()
-
-    def epoch(self, epoch: int, interrupts: Interrupts, bar: Progress) -> bool:
-        """Take the steps of an epoch and write its row; return whether it came to its end."""
-        end = steps_until(epoch, self.batch_size, self.examples)
-        while self.step < end and not interrupts.requested:
-            n = min(end - self.step, self.pace)
-            start = time.perf_counter()
-            rows = self._advance(n)
-            self.step += n
-            self.pace = _next_pace(n, time.perf_counter() - start)
-            self.totals.add(rows)
-            self._check_finite(rows["loss"][0])
-            bar.advance(n, self.totals)
-        self.interrupted = self.step < end
-        if not self.interrupted:
-            self._end_epoch(epoch + 1)
-        return not self.interrupted
-
-    def result(self) -> Result:
-        return Result(self.state, self.history, self.best, self.interrupted)
-
-    def _end_epoch(self, epoch: int) -> None:
-        row = {"epoch": epoch, "step": self.step, **self.totals.means()}
-        if self.validation is not None:
-            means = scores(self.objective, self.state.variables, self.validation)
-            row |= {f"validation_{name}": mean for name, mean in means.items()}
-            if self.best is None or means["loss"] < self.best.loss:
-                self.best = Best(epoch, means["loss"], copied(self.state.variables))
-        rate = optim.rate(self.state.opt_state)
-        row |= {} if rate is None else {"rate": float(rate)}
-        self.history.append({**row, "seconds": time.perf_counter() - self.began})
-        self.totals, self.began = Totals(), time.perf_counter()
-
-    def _advance(self, n: int) -> Any:
-        self.state, sums = chunk(
-            self.objective, self.optimizer, self.batch_size, self.state, self.data, np.int32(n)
+def _folder(out: str | os.PathLike[str] | None, resume: bool, policy: Checkpoints) -> Path | None:
+    check_kind("fit", "checkpoints", policy, Checkpoints, "as train.Checkpoints(minutes=5)")
+    policy.check()
+    if out is None:
+        if resume:
+            raise ValueError("fit: resume=True needs out=, the folder of the run to go on with")
+        return None
+    folder = writable(out)
+    if written(folder) and not resume:
+        raise FileExistsError(
+            f"fit: {folder.absolute()} holds the checkpoints of a run; go on with it by "
+            "resume=True, or choose another folder"
         )
-        return jax.tree.map(lambda rows: np.asarray(rows)[:n], sums)
+    return folder
 
-    def _check_finite(self, losses: np.ndarray[Any, Any]) -> None:
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if bad.size:
-            step = self.step - len(losses) + int(bad[0])
-            error = Diverged(
-                f"fit: the loss is {losses[bad[0]]} at step {step} (epoch "
-                f"{step * self.batch_size // self.examples + 1}); lower the learning rate or clip "
-                "the gradient (optim.clip_by_norm). The run so far is this error's .result"
-            )
-            error.result = self.result()
-            raise error
+
+def _feed(data: Batch | Source, batch_size: int, weights: Any, position: Any) -> Feed:
+    if isinstance(data, Source):
+        if weights is not None:
+            raise ValueError("fit: a stream has no weights; put them into its batches and the loss")
+        return Streaming(data, position)
+    examples = checked_data("fit", data)
+    checked_batch_size("fit", batch_size, examples)
+    weights = checked_weights("fit", weights, examples)
+    return Resident(data, weights, batch_size)
+
+
+def _history_writer(folder: Path | None) -> list[Callback]:
+    if folder is None:
+        return []
+
+    def write(event: str, view: View) -> None:
+        if event == "row":
+            view.history.to_csv(folder / "history.csv")
+
+    return [write]
 
 
 def _check(
     objective: Objective,
-    data: Batch,
     epochs: int,
-    batch_size: int,
+    microbatches: int,
+    every: int | None,
     validation: Batch | None,
     patience: int | None,
+    callbacks: Sequence[Callback],
     state: TrainState | None,
 ) -> None:
     check_kind("fit", "objective", objective, Objective, "use train.supervised(model, loss)")
-    checked_batch_size("fit", batch_size, checked_data("fit", data))
     checked_count("fit", "epochs", epochs)
-    objective.check(data)
+    checked_count("fit", "microbatches", microbatches)
+    if every is not None:
+        checked_count("fit", "every", every)
     if validation is not None:
         checked_data("fit, validation", validation)
         objective.check(validation)
@@ -215,23 +228,14 @@ def _check(
         checked_count("fit", "patience", patience)
         if validation is None:
             raise ValueError(f"fit: {patience=} needs validation= data to be patient about")
+    for callback in callbacks:
+        check_kind("fit", "callbacks", callback, Callable, "give functions of (event, view)")
     if state is not None:
         check_kind("fit", "state", state, TrainState, "use result.state, or train.init")
 
 
-def _trace(
-    objective: Objective,
-    optimizer: optax.GradientTransformation,
-    batch_size: int,
-    spec: TrainState,
-    data: Batch,
-    validation: Batch | None,
-) -> None:
+def _trace(program: Program, spec: TrainState, feed: Feed, validation: Batch | None) -> None:
     """Trace all of it before anything is compiled: what does not fit together raises now."""
-    chunk.eval_shape(objective, optimizer, batch_size, spec, data, np.int32(0))
+    chunk.eval_shape(program, spec, feed.take(0)[0], np.int32(0))
     if validation is not None:
-        trace_scores(objective, spec, validation)
-
-
-def _next_pace(n: int, seconds: float) -> int:
-    return max(1, min(LONGEST, math.floor(_SECONDS * n / max(seconds, 1e-6))))
+        trace_scores(program.objective, spec, validation)

@@ -25,10 +25,14 @@ class Progress:
                 desc="compiling",
             )
 
-    def start(self) -> None:
-        """Say that what came before was compilation, which no rate or remaining time counts."""
+    def start(self, taken: int) -> None:
+        """Say that what came before was compilation, which no rate or remaining time counts.
+
+        `taken` are the steps that a resumed run had behind it.
+        """
         if self._bar is not None:
             self._bar.reset()
+            self._bar.initial = self._bar.n = taken
 
     def epoch(self, number: int, of: int) -> None:
         """Say which epoch runs."""

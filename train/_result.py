@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from laminax.nn import Variables
 
 from ._history import History
@@ -12,7 +15,7 @@ from ._state import TrainState
 class Best(NamedTuple):
     """The epoch with the lowest validation loss, and the variables it ended with."""
 
-    epoch: int
+    epoch: float
     loss: float
     variables: Variables
 
@@ -40,6 +43,14 @@ class Result:
 
 
 class Diverged(FloatingPointError):
-    """The training loss is no longer finite. `result` is the run up to there."""
+    """The training loss is no longer finite.
+
+    Attributes:
+        result: the run up to there.
+        step: the step whose loss is not finite, counted from 0.
+        rows: the rows of the data in its batch; None where the data were a stream.
+    """
 
     result: Result
+    step: int
+    rows: NDArray[np.int32] | None = None

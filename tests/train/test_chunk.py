@@ -7,7 +7,8 @@ import optax
 import pytest
 
 from laminax import nn, optim, train
-from laminax.train._chunk import LONGEST, chunk
+from laminax.train._chunk import LONGEST, Program, chunk
+from laminax.train._feed import Examples, Shuffled
 
 RANDOM = np.random.default_rng(0)
 DATA = (
@@ -20,6 +21,7 @@ OBJECTIVE = train.supervised(
     MODEL, nn.losses.squared_error, metrics={"bias": lambda y_hat, y: (y_hat - y)[:, 0]}
 )
 OPTIMIZER = optim.chain(optim.adam(optim.cosine(0.1, 30)), optim.ema(0.9))
+PROGRAM = Program(OBJECTIVE, OPTIMIZER, Shuffled(6))
 
 
 def bits(tree):
@@ -33,7 +35,7 @@ def bits(tree):
 def run(cuts):
     state, rows = train.init(OBJECTIVE, OPTIMIZER, DATA), []
     for n in cuts:
-        state, sums = chunk(OBJECTIVE, OPTIMIZER, 6, state, DATA, np.int32(n))
+        state, sums = chunk(PROGRAM, state, Examples(DATA), np.int32(n))
         rows.append(jax.tree.map(lambda a, n=n: np.asarray(a)[:n], sums))
     return state, jax.tree.map(lambda *parts: np.concatenate(parts), *rows)
 
@@ -78,7 +80,8 @@ def test_a_whole_fit_compiles_its_steps_once_and_the_next_fit_nothing(compiles):
 def test_a_chunk_holds_no_more_than_its_buffer():
     objective = train.supervised(nn.dense(1), nn.losses.squared_error)
     state = train.init(objective, optim.sgd(0.01), DATA)
-    state, sums = chunk(objective, optim.sgd(0.01), 6, state, DATA, np.int32(LONGEST))
+    program = Program(objective, optim.sgd(0.01), Shuffled(6))
+    state, sums = chunk(program, state, Examples(DATA), np.int32(LONGEST))
     total, count = sums["loss"]
     assert total.shape == (LONGEST,)
     assert int(state.step) == LONGEST

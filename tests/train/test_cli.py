@@ -50,11 +50,11 @@ def test_the_run_folder_holds_configuration_and_history(run):
     assert columns <= row.keys()
 
 
-def test_the_checkpoint_holds_what_was_scored(run):
+def test_the_variables_saved_are_what_was_scored(run):
     out, _ = run
     data, model = train.data.digits(), digits.build("mlp")
     spec = jax.eval_shape(lambda x: model.init(jax.random.key(0), x), data.test[0])
-    saved = load_file(out / "checkpoint.safetensors")
+    saved = load_file(out / "variables.safetensors")
     variables = jax.tree.map_with_path(
         lambda path, leaf: saved[jax.tree_util.keystr(path, simple=True, separator="/")], spec
     )

@@ -55,8 +55,10 @@ def test_a_signal_in_the_middle_of_an_epoch_hands_back_the_last_state(
     assert len(result.history.get("epoch", [])) == steps >> 20
     scores = train.evaluate(OBJECTIVE, result.variables, tuple(a[:1000] for a in LONG))
     assert np.isfinite(scores["loss"])
-    restored = train.restore(tmp_path / "checkpoint.safetensors", result.state)
-    assert int(restored.step) == steps
+    (checkpoint,) = (tmp_path / "checkpoints").iterdir()
+    assert checkpoint.name == f"{steps:09d}.safetensors"
+    restored = train.restore(checkpoint, {"state": result.state, "best": None})
+    assert int(restored["state"].step) == steps
 
 
 SCRIPT = """

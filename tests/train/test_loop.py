@@ -180,14 +180,19 @@ def test_an_average_is_what_is_validated_and_handed_back():
 def test_the_folder_holds_history_and_checkpoint(tmp_path):
     out = tmp_path / "runs" / "first"
     result = noisy(epochs=2, out=out)
-    assert {path.name for path in out.iterdir()} == {"history.csv", "checkpoint.safetensors"}
+    assert {path.name for path in out.iterdir()} == {
+        *(".lock", "checkpoints", "history.csv", "variables.safetensors")
+    }
     with (out / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [{name: float(value) for name, value in row.items()} for row in rows] == (
         result.history.rows()
     )
     template = train.init(NOISY, ADAM, (X, Y), seed=9)
-    restored = train.restore(out / "checkpoint.safetensors", template)
+    (checkpoint,) = (out / "checkpoints").iterdir()
+    restored = train.restore(checkpoint, {"state": template, "best": None})["state"]
+    variables = train.restore(out / "variables.safetensors", template.variables)
+    assert bits(variables) == bits(result.variables)
     assert bits(restored) == bits(result.state) != bits(template)
     assert bits(noisy(epochs=1, state=restored).state) == bits(noisy(epochs=3).state)
 

@@ -1,6 +1,9 @@
-"""Checkpoints: any pytree as one file."""
+"""Checkpoints: any pytree as one file, and those of a run."""
 
 from ._files import writable as writable
+from ._runs import Checkpoints as Checkpoints
+from ._runs import checkpoints as checkpoints
 from ._safetensors import read_metadata as read_metadata
 from ._safetensors import restore as restore
 from ._safetensors import save as save
+from ._safetensors import verify as verify

@@ -38,7 +38,7 @@ def encode(path: str, leaf: Any) -> tuple[Entry, NDArray[Any] | None]:
             f"save: {path!r} is {leaf}, which holds no numbers; save the arrays, outside of jit."
         )
     entry: Entry = {}
-    if _is_key(leaf):
+    if is_key(leaf):
         entry["key"] = str(jax.random.key_impl(leaf))
         leaf = jax.random.key_data(leaf)
     # The writer stores memory as it lies, so: row-major, native byte order, and unlike
@@ -54,13 +54,23 @@ def decode(path: str, entry: Entry, stored: NDArray[Any] | None, template: Any) 
     """The leaf of an entry: NumPy where the template is, a JAX array else, or the plain value."""
     if stored is None:
         return entry["value"]
-    flat = stored.reshape(-1).view(np.uint8)
-    if _digest(flat) != entry["sha256"]:
-        raise DamageError(f"the bytes of {path!r} are not those that were saved")
+    flat = check(path, entry, stored)
     array = flat.view(np.dtype(entry["dtype"])).reshape(entry["shape"])
     if "key" in entry:
         return jax.random.wrap_key_data(jnp.array(array), impl=entry["key"])
     return array if isinstance(template, np.ndarray | np.generic) else jnp.array(array)
+
+
+def check(path: str, entry: Entry, stored: NDArray[Any]) -> NDArray[np.uint8]:
+    """The bytes of a stored array, once they are known to be those that were saved.
+
+    Raises:
+        DamageError: they are not.
+    """
+    flat = stored.reshape(-1).view(np.uint8)
+    if _digest(flat) != entry["sha256"]:
+        raise DamageError(f"the bytes of {path!r} are not those that were saved")
+    return flat
 
 
 def stored_spec(entry: Entry) -> str:
@@ -84,7 +94,7 @@ def spec(path: str, leaf: Any) -> str:
     if type(leaf) in _SCALARS:
         return type(leaf).__name__
     dtype = getattr(leaf, "dtype", None)
-    if dtype is None or not (_is_key(leaf) or _is_numeric(dtype)):
+    if dtype is None or not (is_key(leaf) or _is_numeric(dtype)):
         found = type(leaf).__name__ if dtype is None else f"an array of {dtype}"
         raise TypeError(
             f"checkpoint: {path!r} is {found}; a tree to save holds arrays of numbers, typed keys,"
@@ -95,7 +105,7 @@ def spec(path: str, leaf: Any) -> str:
 
 def too_wide(leaf: Any) -> bool:
     """Whether JAX would narrow this leaf of a template, for want of `jax_enable_x64`."""
-    if isinstance(leaf, (*_SCALARS, np.ndarray, np.generic)) or _is_key(leaf):
+    if isinstance(leaf, (*_SCALARS, np.ndarray, np.generic)) or is_key(leaf):
         return False
     return bool(jax.dtypes.canonicalize_dtype(leaf.dtype) != leaf.dtype)
 
@@ -104,7 +114,8 @@ def _describe(dtype: Any, shape: tuple[int, ...]) -> str:
     return f"{getattr(dtype, 'name', dtype)}{list(shape)}"
 
 
-def _is_key(leaf: Any) -> bool:
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf holds typed keys."""
     return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
 
 

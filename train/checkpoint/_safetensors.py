@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from ._files import commit, writable
-from ._leaves import DamageError, Entry, decode, encode, spec, stored_spec, too_wide
+from ._leaves import DamageError, Entry, check, decode, encode, spec, stored_spec, too_wide
 
 Tree = TypeVar("Tree")
 
@@ -112,6 +112,27 @@ def read_metadata(path: str | PathLike[str]) -> dict[str, Any]:
     with _reading(Path(path)) as file:
         metadata: dict[str, Any] = _load(file, Path(path))["metadata"]
     return metadata
+
+
+def verify(path: str | PathLike[str]) -> dict[str, str]:
+    """Read all of a file that `save` wrote, and tell what it holds: paths and what stands there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or no checkpoint of this library.
+
+    >>> import tempfile, numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/last.safetensors", {"w": np.zeros((2, 3)), "steps": 12})
+    ...     verify(f"{folder}/last.safetensors")
+    {'steps': 'int', 'w': 'float64[2, 3]'}
+    """
+    with _reading(Path(path)) as file:
+        entries: dict[str, Entry] = _load(file, Path(path))["leaves"]
+        for name, entry in entries.items():
+            if "value" not in entry:
+                check(name, entry, file.get_tensor(name))
+    return {name: stored_spec(entry) for name, entry in sorted(entries.items())}
 
 
 def _named(tree: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from ._datasets import mnist as mnist
 from ._idx import read_idx as read_idx
 from ._membrane import Segmentation as Segmentation
 from ._membrane import membrane as membrane
+from ._source import Source as Source
 from ._split import rows as rows
 from ._split import split as split
 from ._stream import gather as gather
