@@ -63,6 +63,28 @@ def matched(where: str, pattern: str, names: Sequence[str]) -> list[bool]:
     return hits
 
 
+def assign(where: str, patterns: Sequence[str], tree: Any) -> list[int | None]:
+    """For each leaf the index of the first pattern that matches it, None where none does.
+
+    Raises TypeError for a pattern that is no string, ValueError for one that gets no leaf.
+    """
+    names = paths(tree)
+    found = [matched(where, pattern, names) for pattern in patterns]
+    hits = [
+        next((i for i, matches in enumerate(found) if matches[leaf]), None)
+        for leaf in range(len(names))
+    ]
+    for index, (pattern, matches) in enumerate(zip(patterns, found, strict=True)):
+        if index not in hits:
+            taken = [name for name, hit in zip(names, matches, strict=True) if hit]
+            raise ValueError(
+                f"{where}: pattern {pattern!r} comes too late: earlier patterns have taken all it "
+                f"matches ({listed(taken)}); the first match wins, so put it before them or drop "
+                "it."
+            )
+    return hits
+
+
 def check_pattern(where: str, pattern: Any) -> None:
     """Raise TypeError for a pattern that is no string."""
     if not isinstance(pattern, str):

@@ -6,8 +6,13 @@ from ._callback import View as View
 from ._evaluate import evaluate as evaluate
 from ._evaluate import predict as predict
 from ._history import History as History
+from ._layout import Layout as Layout
+from ._layouts import data_parallel as data_parallel
+from ._layouts import fully_sharded as fully_sharded
+from ._layouts import tensor_parallel as tensor_parallel
 from ._loop import fit as fit
 from ._loop import steps_for as steps_for
+from ._mesh import mesh as mesh
 from ._objective import Aux as Aux
 from ._objective import Objective as Objective
 from ._objective import supervised as supervised

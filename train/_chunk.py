@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from ._feed import Weights
+from ._layout import Layout
 from ._objective import Batch, Objective
 from ._state import TrainState
 from ._step import Sums, summing_step
@@ -29,6 +30,16 @@ class Program:
     optimizer: optax.GradientTransformation
     take_batch: Callable[[Any, TrainState, jax.Array], tuple[Batch, Weights]]
     microbatches: int = 1
+    layout: Layout | None = None
+
+    def batch(self, data: Any, state: TrainState, i: jax.Array) -> tuple[Batch, Weights]:
+        """Return the batch of the i-th step, in parts over the devices where there is a layout."""
+        batch = self.take_batch(data, state, i)
+        return batch if self.layout is None else self.layout.constrain_batch(batch)
+
+    def laid(self, state: TrainState) -> TrainState:
+        """Return the state, on the devices where the layout says."""
+        return state if self.layout is None else self.layout.constrain_state(state)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -37,7 +48,8 @@ def chunk(program: Program, state: TrainState, data: Any, n: jax.Array) -> tuple
     advance = summing_step(program.objective, program.optimizer, program.microbatches)
 
     def one(state: TrainState, i: jax.Array) -> tuple[TrainState, Sums]:
-        return advance(state, *program.take_batch(data, state, i))
+        state, sums = advance(state, *program.batch(data, state, i))
+        return program.laid(state), sums
 
     def body(i: jax.Array, carry: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
         state, rows = carry
@@ -47,8 +59,8 @@ def chunk(program: Program, state: TrainState, data: Any, n: jax.Array) -> tuple
     after, sums = jax.eval_shape(one, state, n)
     _check_stable(state, after)
     rows = jax.tree.map(lambda s: jnp.zeros((LONGEST, *s.shape), s.dtype), sums)
-    result: tuple[TrainState, Sums] = jax.lax.fori_loop(0, n, body, (state, rows))
-    return result
+    state, rows = jax.lax.fori_loop(0, n, body, (state, rows))
+    return program.laid(state), rows
 
 
 def _check_stable(before: TrainState, after: Any) -> None:

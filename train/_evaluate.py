@@ -12,6 +12,7 @@ from laminax.nn import Layer, Variables
 
 from ._check import check_kind, checked_count, checked_data
 from ._history import Totals
+from ._layout import Layout
 from ._objective import Batch, Objective, batch_size_of
 from ._state import TrainState
 from ._step import Sums, evaluating_sums
@@ -49,17 +50,25 @@ def evaluate(
 
 
 def scores(
-    objective: Objective, variables: Variables, data: Batch, batch_size: int = 1024
+    objective: Objective,
+    variables: Variables,
+    data: Batch,
+    batch_size: int = 1024,
+    layout: Layout | None = None,
 ) -> dict[str, float]:
     """Return what `evaluate` does, for data and arguments already checked."""
     totals = Totals()
-    totals.add(jax.device_get(_pass(objective, variables, data, *_batches(data, batch_size))))
+    batches = _batches(data, batch_size, layout)
+    totals.add(jax.device_get(_pass(objective, layout, variables, data, *batches)))
     return totals.means()
 
 
-def trace_scores(objective: Objective, state: TrainState, data: Batch) -> None:
+def trace_scores(
+    objective: Objective, state: TrainState, data: Batch, layout: Layout | None = None
+) -> None:
     """Trace what `scores` will compile, so that what does not fit together raises before."""
-    jax.eval_shape(lambda s: _pass(objective, s.variables, data, *_batches(data, 1024)), state)
+    batches = _batches(data, 1024, layout)
+    jax.eval_shape(lambda s: _pass(objective, layout, s.variables, data, *batches), state)
 
 
 def predict(
@@ -94,16 +103,26 @@ def predict(
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:examples], *batches)
 
 
-def _batches(data: Batch, batch_size: int) -> tuple[Any, Any]:
-    examples = batch_size_of(data)
-    return padded_batches(examples, min(batch_size, examples))
+def _batches(data: Batch, batch_size: int, layout: Layout | None = None) -> tuple[Any, Any]:
+    examples, ways = batch_size_of(data), 1 if layout is None else layout.ways
+    size = -(-min(batch_size, examples) // ways) * ways
+    return padded_batches(examples, size)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _pass(objective: Objective, variables: Variables, data: Batch, rows: Any, weights: Any) -> Sums:
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _pass(
+    objective: Objective,
+    layout: Layout | None,
+    variables: Variables,
+    data: Batch,
+    rows: Any,
+    weights: Any,
+) -> Sums:
     def body(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, Sums]:
         rows, weights = batch
         examples = gather(data, rows)
+        if layout is not None:
+            examples, weights = layout.constrain_batch((examples, weights))
         return None, evaluating_sums(objective, *variables, examples, weights)
 
     sums: Sums = jax.lax.scan(body, None, (jnp.asarray(rows), jnp.asarray(weights)))[1]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import jax
 import numpy as np
 
+from ._layout import Layout
 from ._objective import Batch, batch_size_of
 from ._state import TrainState
 from .data import Source, gather, index
@@ -90,11 +91,13 @@ class Feed(Protocol):
 class Resident:
     """Data on the device: every step is there."""
 
-    def __init__(self, data: Batch, weights: Any, batch_size: int) -> None:
+    def __init__(
+        self, data: Batch, weights: Any, batch_size: int, layout: Layout | None = None
+    ) -> None:
         self.take_batch = Shuffled(batch_size)
         self.spec = self.sample = data
         self.batch_size, self.examples = batch_size, batch_size_of(data)
-        self._data = jax.device_put(Examples(data, weights))
+        self._data = jax.device_put(Examples(data, weights), layout and layout.everywhere)
 
     def take(self, most: int) -> tuple[Any, int]:
         """All data, for any number of steps."""
@@ -118,7 +121,7 @@ class Resident:
 class Streaming:
     """A stream read ahead by a thread, put on the device in blocks of equal length."""
 
-    def __init__(self, source: Source, position: Any = None) -> None:
+    def __init__(self, source: Source, position: Any = None, layout: Layout | None = None) -> None:
         if source.examples is None:
             raise ValueError(
                 "fit: the stream does not know how many examples make an epoch; tell it, by its "
@@ -129,7 +132,7 @@ class Streaming:
         if position is not None:
             source.restore(position)
         self._position = source.state()
-        self._blocks = _read_ahead(source)
+        self._blocks, self._sharding = _read_ahead(source), layout and layout.batch(1)
         self._queue: queue.Queue[Any] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -176,7 +179,7 @@ class Streaming:
     def _work(self) -> None:
         try:
             for batches, positions in self._blocks:
-                self._put((jax.device_put(batches), positions))
+                self._put((jax.device_put(batches, self._sharding), positions))
                 if self._stopped.is_set():
                     return
             self._put(

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import jax
 import numpy as np
 import optax
 
+from ._arguments import check_arguments
 from ._callback import Callback, View
 from ._check import check_kind, checked_batch_size, checked_count, checked_data, checked_weights
 from ._chunk import Program, chunk
 from ._evaluate import trace_scores
 from ._feed import Feed, Resident, Streaming
 from ._interrupt import Interrupts
+from ._layout import Layout
 from ._objective import Batch, Objective
 from ._progress import Progress
 from ._record import Record
@@ -48,6 +50,7 @@ def fit(
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
     state: TrainState | None = None,
+    layout: Layout | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     checkpoints: Checkpoints = _DEFAULT,
@@ -78,6 +81,7 @@ def fit(
         patience: stop after so many rows without a lower validation loss.
         callbacks: called as callback(event, view) at the "start", after each "row", at the "end".
         state: go on from this training state (it is copied) instead of a new one.
+        layout: how batches and parameters lie on the devices of a mesh, as `data_parallel(mesh)`.
         out: a folder for the history, checkpoints, and the last and the best variables.
         resume: go on from the newest checkpoint in `out`, or begin where there is none.
         checkpoints: how often to write one, and how many to keep.
@@ -98,24 +102,28 @@ def fit(
     >>> round(result.variables.params["b"].item(), 3)
     1.0
     """
-    _check(objective, epochs, microbatches, every, validation, patience, callbacks, state)
+    counts = {"epochs": epochs, "microbatches": microbatches, "every": every, "patience": patience}
+    check_arguments(objective, counts, validation, callbacks, state, layout)
     folder = _folder(out, resume, checkpoints)
     with contextlib.ExitStack() as stack:
         if folder is not None:
             stack.enter_context(contextlib.closing(Lock(folder)))
         found = newest(folder) if folder is not None and resume else None
-        feed = _feed(data, batch_size, weights, found and found[1]["stream"])
+        feed = _feed(data, batch_size, weights, layout, found and found[1]["stream"])
+        if layout is not None:
+            layout.check_batch(feed.batch_size, microbatches)
         stack.enter_context(contextlib.closing(feed))
         objective.check(feed.sample)
-        new = functools.partial(init, objective, optimizer, feed.spec, seed=seed)
-        spec = state or jax.eval_shape(new)
-        program = Program(objective, optimizer, feed.take_batch, microbatches)
+        new = functools.partial(init, objective, optimizer, feed.spec, seed=seed, layout=layout)
+        spec = jax.eval_shape(new if state is None else lambda: state)
+        spec = spec if layout is None else layout.spec(spec)
+        program = Program(objective, optimizer, feed.take_batch, microbatches, layout)
         _trace(program, spec, feed, validation)
         told = {} if folder is None else about(feed, seed, microbatches)
         if found is not None:
             state, best, record = restored(*found, spec, told)
         else:
-            state = new() if state is None else copied(state)
+            state = new() if state is None else _placed(copied(state), layout)
             best, record = None, Record(int(state.step))
         run = Run(
             program,
@@ -184,15 +192,21 @@ def _folder(out: str | os.PathLike[str] | None, resume: bool, policy: Checkpoint
     return folder
 
 
-def _feed(data: Batch | Source, batch_size: int, weights: Any, position: Any) -> Feed:
+def _placed(state: TrainState, layout: Layout | None) -> TrainState:
+    return state if layout is None else jax.device_put(state, layout.state(state))
+
+
+def _feed(
+    data: Batch | Source, batch_size: int, weights: Any, layout: Layout | None, position: Any
+) -> Feed:
     if isinstance(data, Source):
         if weights is not None:
             raise ValueError("fit: a stream has no weights; put them into its batches and the loss")
-        return Streaming(data, position)
+        return Streaming(data, position, layout)
     examples = checked_data("fit", data)
     checked_batch_size("fit", batch_size, examples)
     weights = checked_weights("fit", weights, examples)
-    return Resident(data, weights, batch_size)
+    return Resident(data, weights, batch_size, layout)
 
 
 def _history_writer(folder: Path | None) -> list[Callback]:
@@ -206,36 +220,8 @@ def _history_writer(folder: Path | None) -> list[Callback]:
     return [write]
 
 
-def _check(
-    objective: Objective,
-    epochs: int,
-    microbatches: int,
-    every: int | None,
-    validation: Batch | None,
-    patience: int | None,
-    callbacks: Sequence[Callback],
-    state: TrainState | None,
-) -> None:
-    check_kind("fit", "objective", objective, Objective, "use train.supervised(model, loss)")
-    checked_count("fit", "epochs", epochs)
-    checked_count("fit", "microbatches", microbatches)
-    if every is not None:
-        checked_count("fit", "every", every)
-    if validation is not None:
-        checked_data("fit, validation", validation)
-        objective.check(validation)
-    if patience is not None:
-        checked_count("fit", "patience", patience)
-        if validation is None:
-            raise ValueError(f"fit: {patience=} needs validation= data to be patient about")
-    for callback in callbacks:
-        check_kind("fit", "callbacks", callback, Callable, "give functions of (event, view)")
-    if state is not None:
-        check_kind("fit", "state", state, TrainState, "use result.state, or train.init")
-
-
 def _trace(program: Program, spec: TrainState, feed: Feed, validation: Batch | None) -> None:
     """Trace all of it before anything is compiled: what does not fit together raises now."""
     chunk.eval_shape(program, spec, feed.take(0)[0], np.int32(0))
     if validation is not None:
-        trace_scores(program.objective, spec, validation)
+        trace_scores(program.objective, spec, validation, program.layout)

@@ -58,6 +58,6 @@ def restored(
             metadata["versions"],
         )
     record = Record.from_json(metadata["record"])
-    best = None if record.best_row is None else jax.eval_shape(lambda s: s.variables, spec)
-    tree = restore(path, {"state": jax.eval_shape(lambda s: s, spec), "best": best})
+    best = None if record.best_row is None else Variables(spec.params, spec.state)
+    tree: dict[str, Any] = restore(path, {"state": spec, "best": best})
     return tree["state"], tree["best"], record

@@ -54,7 +54,8 @@ class Run:
     ) -> None:
         self.program, self.feed, self.rows = program, feed, rows
         self.state, self.record, self.best = state, record, best
-        self.validation = None if validation is None else jax.device_put(validation)
+        where = None if program.layout is None else program.layout.everywhere
+        self.validation = None if validation is None else jax.device_put(validation, where)
         self.patience, self.callbacks = patience, callbacks
         self.writer, self.metadata = writer, dict(metadata or {})
         self.step = self._read = int(state.step)  # taken; taken and read
@@ -151,7 +152,12 @@ class Run:
         means = self.record.totals.means()
         row = {"epoch": self.rows.epoch(self.step), "step": self.step, **means}
         if self.validation is not None:
-            means = scores(self.program.objective, self.state.variables, self.validation)
+            means = scores(
+                self.program.objective,
+                self.state.variables,
+                self.validation,
+                layout=self.program.layout,
+            )
             row |= {f"validation_{name}": mean for name, mean in means.items()}
             if self.best is None or means["loss"] < self.record.best_loss:
                 self.record.best_row, self.record.best_loss = self.record.rows, means["loss"]

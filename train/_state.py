@@ -13,6 +13,7 @@ from laminax import optim
 from laminax.nn import Variables
 
 from ._check import check_kind, check_optimizer
+from ._layout import Layout
 from ._objective import Objective
 
 
@@ -51,6 +52,7 @@ def init(
     *,
     seed: int = 0,
     variables: Variables | None = None,
+    layout: Layout | None = None,
 ) -> TrainState:
     """Make the state before the first step.
 
@@ -60,6 +62,7 @@ def init(
         data: a pytree of arrays with a common leading axis; only shapes and dtypes are read.
         seed: decides parameters, data order and noise.
         variables: to start from instead of new ones; they are copied.
+        layout: how the state lies on the devices of a mesh, on which it is made part by part.
 
     >>> import jax.numpy as jnp
     >>> from laminax import nn, optim, train
@@ -77,7 +80,7 @@ def init(
     spec = jax.eval_shape(lambda data: data, data)
     leaves, treedef = jax.tree.flatten(spec)
     state: TrainState = _init(
-        objective, optimizer, _Spec(treedef, tuple(leaves)), variables, np.uint32(seed)
+        objective, optimizer, _Spec(treedef, tuple(leaves)), layout, variables, np.uint32(seed)
     )
     return state
 
@@ -99,11 +102,12 @@ class _Spec(NamedTuple):
     leaves: tuple[jax.ShapeDtypeStruct, ...]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def _init(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     spec: _Spec,
+    layout: Layout | None,
     variables: Variables | None,
     seed: jax.Array,
 ) -> TrainState:
@@ -111,9 +115,10 @@ def _init(
     if variables is None:
         variables = objective.init(key, jax.tree.unflatten(spec.treedef, spec.leaves))
     params, state = _strong(Variables(*variables))
-    return TrainState(
+    made = TrainState(
         jnp.zeros((), jnp.int32), params, state, _strong(optimizer.init(params)), _strong(key)
     )
+    return made if layout is None else layout.constrain_state(made)
 
 
 @jax.jit

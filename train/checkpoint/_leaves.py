@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 from numpy.typing import NDArray
 
 Entry = dict[str, Any]
@@ -51,14 +52,19 @@ def encode(path: str, leaf: Any) -> tuple[Entry, NDArray[Any] | None]:
 
 
 def decode(path: str, entry: Entry, stored: NDArray[Any] | None, template: Any) -> Any:
-    """The leaf of an entry: NumPy where the template is, a JAX array else, or the plain value."""
+    """The leaf of an entry: NumPy where the template is, a JAX array else, or the plain value.
+
+    Where the template is laid out over a mesh, so is the leaf.
+    """
     if stored is None:
         return entry["value"]
     flat = check(path, entry, stored)
     array = flat.view(np.dtype(entry["dtype"])).reshape(entry["shape"])
     if "key" in entry:
-        return jax.random.wrap_key_data(jnp.array(array), impl=entry["key"])
-    return array if isinstance(template, np.ndarray | np.generic) else jnp.array(array)
+        return _placed(jax.random.wrap_key_data(jnp.array(array), impl=entry["key"]), template)
+    if isinstance(template, np.ndarray | np.generic):
+        return array
+    return _placed(array, template)
 
 
 def check(path: str, entry: Entry, stored: NDArray[Any]) -> NDArray[np.uint8]:
@@ -71,6 +77,14 @@ def check(path: str, entry: Entry, stored: NDArray[Any]) -> NDArray[np.uint8]:
     if _digest(flat) != entry["sha256"]:
         raise DamageError(f"the bytes of {path!r} are not those that were saved")
     return flat
+
+
+def _placed(leaf: Any, template: Any) -> jax.Array:
+    sharding = getattr(template, "sharding", None)
+    if isinstance(sharding, NamedSharding):
+        placed: jax.Array = jax.device_put(leaf, sharding)
+        return placed
+    return leaf if isinstance(leaf, jax.Array) else jnp.array(leaf)
 
 
 def stored_spec(entry: Entry) -> str:
