@@ -16,6 +16,7 @@ import numpy as np
 
 from ._layout import Layout
 from ._objective import Batch, batch_size_of
+from ._processes import put
 from ._state import TrainState
 from .data import Source, gather, index
 
@@ -97,7 +98,7 @@ class Resident:
         self.take_batch = Shuffled(batch_size)
         self.spec = self.sample = data
         self.batch_size, self.examples = batch_size, batch_size_of(data)
-        self._data = jax.device_put(Examples(data, weights), layout and layout.everywhere)
+        self._data = put(Examples(data, weights), layout and layout.everywhere)
 
     def take(self, most: int) -> tuple[Any, int]:
         """All data, for any number of steps."""
@@ -179,7 +180,7 @@ class Streaming:
     def _work(self) -> None:
         try:
             for batches, positions in self._blocks:
-                self._put((jax.device_put(batches, self._sharding), positions))
+                self._put((put(batches, self._sharding), positions))
                 if self._stopped.is_set():
                     return
             self._put(

@@ -11,6 +11,8 @@ import jax
 import numpy as np
 import optax
 
+from laminax.nn import Variables
+
 from ._arguments import check_arguments
 from ._callback import Callback, View
 from ._check import check_kind, checked_batch_size, checked_count, checked_data, checked_weights
@@ -20,6 +22,7 @@ from ._feed import Feed, Resident, Streaming
 from ._interrupt import Interrupts
 from ._layout import Layout
 from ._objective import Batch, Objective
+from ._processes import agreed, first
 from ._progress import Progress
 from ._record import Record
 from ._result import Diverged, Result
@@ -29,7 +32,7 @@ from ._run import Run
 from ._state import TrainState, copied, init
 from .checkpoint import Checkpoints, save, writable
 from .checkpoint import checkpoints as written
-from .checkpoint._runs import Lock, Writer, newest
+from .checkpoint._runs import Lock, Writer, host_copy, newest
 from .data import Source, steps_until
 
 _DEFAULT = Checkpoints()
@@ -105,8 +108,9 @@ def fit(
     counts = {"epochs": epochs, "microbatches": microbatches, "every": every, "patience": patience}
     check_arguments(objective, counts, validation, callbacks, state, layout)
     folder = _folder(out, resume, checkpoints)
+    agreed()  # nobody writes there before all have looked
     with contextlib.ExitStack() as stack:
-        if folder is not None:
+        if folder is not None and first():
             stack.enter_context(contextlib.closing(Lock(folder)))
         found = newest(folder) if folder is not None and resume else None
         feed = _feed(data, batch_size, weights, layout, found and found[1]["stream"])
@@ -135,7 +139,7 @@ def fit(
             validation=validation,
             patience=patience,
             callbacks=[*callbacks, *_history_writer(folder)],
-            writer=None if folder is None else Writer(folder, checkpoints),
+            writer=None if folder is None else Writer(folder, checkpoints, int(state.step)),
             metadata=told,
         )
         return _trained(run, folder, progress)
@@ -158,22 +162,28 @@ def _trained(run: Run, folder: Path | None, progress: bool) -> Result:
     """Run to the end; whatever ends it early, the last state is on the disk."""
     steps = run.rows.last - run.rows.first
     try:
-        with Interrupts() as interrupts, Progress(steps, progress) as bar:
+        with Interrupts() as interrupts, Progress(steps, progress and first()) as bar:
             run.train(interrupts, bar)
     except Diverged:
         raise
     except Exception as error:
-        if run.writer is not None:
+        if run.writer is not None and jax.process_count() == 1:
             run.finish()
             error.add_note(f"the run up to step {run.step} is in {folder}; resume=True goes on")
         raise
     result = run.result()
     if folder is not None:
         run.finish()
-        save(folder / "variables.safetensors", result.variables)
+        _export(folder / "variables.safetensors", result.variables)
         if result.best is not None:
-            save(folder / "best.safetensors", result.best.variables)
+            _export(folder / "best.safetensors", result.best.variables)
     return result
+
+
+def _export(path: Path, variables: Variables) -> None:
+    copy = host_copy(variables)
+    if first():
+        save(path, copy)
 
 
 def _folder(out: str | os.PathLike[str] | None, resume: bool, policy: Checkpoints) -> Path | None:
@@ -214,7 +224,7 @@ def _history_writer(folder: Path | None) -> list[Callback]:
         return []
 
     def write(event: str, view: View) -> None:
-        if event == "row":
+        if event == "row" and first():
             view.history.to_csv(folder / "history.csv")
 
     return [write]

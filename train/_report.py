@@ -14,7 +14,7 @@ from laminax.nn import Layer
 from ._evaluate import evaluate, predict
 from ._objective import Objective
 from ._result import Result
-from .checkpoint import writable
+from .checkpoint import checkpoints, writable
 from .data import DataSet
 from .display import plot_confusion, plot_history
 
@@ -22,11 +22,15 @@ from .display import plot_confusion, plot_history
 def run_folder(config: Any) -> Path | None:
     """Make the folder `config.out` and write `config.json` into it; None where `out` is None.
 
+    Where `config.resume` is true, the configuration that stands there must be the same.
+
     Args:
-        config: a dataclass with a field `out`.
+        config: a dataclass with a field `out`, of a module that is the recipe.
 
     Raises:
         OSError: the folder cannot be written.
+        FileExistsError: it holds the checkpoints of a run that is not to be gone on with.
+        ValueError: a run to go on with has other settings.
 
     >>> import dataclasses
     >>> from laminax import train
@@ -39,8 +43,29 @@ def run_folder(config: Any) -> Path | None:
     if config.out is None:
         return None
     folder = writable(config.out)
-    text = json.dumps(dataclasses.asdict(config), indent=2, default=os.fspath)
-    (folder / "config.json").write_text(text + "\n")
+    recipe = type(config).__module__.rpartition(".")[2]
+    told = {"recipe": recipe, **dataclasses.asdict(config)}
+    told = json.loads(json.dumps(told, default=os.fspath))
+    path = folder / "config.json"
+    resume = getattr(config, "resume", False)
+    if checkpoints(folder) and not resume:
+        raise FileExistsError(
+            f"run_folder: {folder} holds the checkpoints of a run; go on with it by resume, or "
+            "choose another folder"
+        )
+    if resume and path.is_file():
+        before = json.loads(path.read_text())
+        differing = [
+            f"{name} was {before.get(name)!r}, now {told.get(name)!r}"
+            for name in (before | told).keys() - {"out", "resume"}
+            if before.get(name) != told.get(name)
+        ]
+        if differing:
+            raise ValueError(
+                f"run_folder: the run in {folder} has other settings: {'; '.join(differing)}; go "
+                "on with its own, or choose another folder"
+            )
+    path.write_text(json.dumps(told, indent=2) + "\n")
     return folder
 
 

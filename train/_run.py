@@ -23,6 +23,7 @@ from ._feed import Feed, Resident
 from ._history import Totals
 from ._interrupt import Interrupts
 from ._objective import Batch
+from ._processes import agreed, put
 from ._progress import Progress
 from ._record import Record
 from ._result import Best, Diverged, Result
@@ -55,7 +56,7 @@ class Run:
         self.program, self.feed, self.rows = program, feed, rows
         self.state, self.record, self.best = state, record, best
         where = None if program.layout is None else program.layout.everywhere
-        self.validation = None if validation is None else jax.device_put(validation, where)
+        self.validation = None if validation is None else put(validation, where)
         self.patience, self.callbacks = patience, callbacks
         self.writer, self.metadata = writer, dict(metadata or {})
         self.step = self._read = int(state.step)  # taken; taken and read
@@ -76,8 +77,6 @@ class Run:
             self.interrupted = self.step < end
             if not self.interrupted:
                 self._write_row()
-                if self.writer is not None and self.writer.due(self.step):
-                    self.save()
         self._tell("end", None)
 
     def save(self) -> None:
@@ -111,18 +110,25 @@ class Run:
         """Take steps up to `end`; the sums of a chunk are read while the next one runs."""
         self._landed = time.perf_counter()
         try:
-            while self.step < end and not interrupts.requested:
-                before, self._flying = self._flying, self._launch(end - self.step)
-                self._land(before, bar)
-                if self.writer is not None and self.step < end and self.writer.due(self.step):
+            while self.step < end:
+                n, stop, due = self._plan(end - self.step, interrupts)
+                if due:
                     self._land_last(bar)
                     self.save()
+                if stop:
+                    break
+                before, self._flying = self._flying, self._advance(n)
+                self._land(before, bar)
         finally:  # of what the device has done, nothing goes unread
             self._land_last(bar)
 
-    def _launch(self, most: int) -> tuple[int, Any]:
-        due = self.writer.steps_until_due(self.step) if self.writer is not None else None
-        return self._advance(min(most, self._pace, due or most))
+    def _plan(self, most: int, interrupts: Interrupts) -> tuple[int, bool, bool]:
+        """How many steps to take now, whether to stop, and whether a checkpoint is due."""
+        due = self.writer is not None and self.writer.due(self.step)
+        until = self.writer.steps_until_due(self.step) if self.writer is not None else None
+        n = min(most, self._pace, until or most)
+        told = agreed(n, interrupts.requested, due)
+        return told[0], bool(told[1]), bool(told[2])
 
     def _advance(self, most: int) -> tuple[int, Any]:
         data, n = self.feed.take(most)
@@ -173,6 +179,7 @@ class Run:
     def _tell(self, event: str, row: Mapping[str, float] | None) -> None:
         for callback in self.callbacks:
             callback(event, View(self, row))
+        self.stopped = bool(agreed(self.stopped)[0])
 
     def _metadata(self) -> dict[str, Any]:
         record = self.record.to_json()

@@ -4,13 +4,23 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeAlias,
+    Union,
+    get_args,
+    get_type_hints,
+)
 
 import jax
 import tyro
 
 from laminax import nn
 
+from . import _commands as commands
 from ._result import Diverged
 from .recipes import addition, autoencoder, digits, membrane, mnist, shakespeare, vae
 
@@ -31,19 +41,20 @@ _IMAGENET: dict[str, Callable[[], nn.Layer]] = {
     **{f"resnet{depth}": partial(nn.resnet, depth) for depth in (18, 34, 50, 101, 152)},
 }
 
-Recipe = (
-    Annotated[addition.Config, tyro.conf.subcommand("addition", default=addition.Config())]
-    | Annotated[
-        autoencoder.Config, tyro.conf.subcommand("autoencoder", default=autoencoder.Config())
+_DESCRIPTION = """Train a model, or look at one.
+
+Exit status: 0 done; 1 a bad setting or file, or a loss that diverged; 2 a command line that is not
+understood; 130 interrupted, which leaves the run so far."""
+
+if TYPE_CHECKING:
+    Recipe: TypeAlias = Any
+else:
+    Recipe = Union[
+        *(
+            Annotated[recipe.Config, tyro.conf.subcommand(name, default=recipe.Config())]
+            for name, recipe in _RECIPES.items()
+        )
     ]
-    | Annotated[digits.Config, tyro.conf.subcommand("digits", default=digits.Config())]
-    | Annotated[membrane.Config, tyro.conf.subcommand("membrane", default=membrane.Config())]
-    | Annotated[mnist.Config, tyro.conf.subcommand("mnist", default=mnist.Config())]
-    | Annotated[
-        shakespeare.Config, tyro.conf.subcommand("shakespeare", default=shakespeare.Config())
-    ]
-    | Annotated[vae.Config, tyro.conf.subcommand("vae", default=vae.Config())]
-)
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,17 @@ class Train:
     def run(self) -> None:
         """Run the recipe."""
         (recipe,) = (r for r in _RECIPES.values() if isinstance(self.recipe, r.Config))
-        recipe.main(self.recipe)
+        if getattr(recipe.main(self.recipe), "interrupted", False):
+            raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
+class Resume(commands.Resume):
+    """Go on with a run that was broken off, from its newest checkpoint."""
+
+    def run(self) -> None:
+        """Run the recipe that the folder tells of."""
+        Train(self.config(_RECIPES)).run()
 
 
 @dataclass(frozen=True)
@@ -96,15 +117,24 @@ class Summary:
 
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Resume, tyro.conf.subcommand("resume")]
+    | Annotated[commands.Verify, tyro.conf.subcommand("verify")]
+    | Annotated[commands.Launch, tyro.conf.subcommand("launch")]
     | Annotated[Summary, tyro.conf.subcommand("summary")]
 )
 
 
 def main(args: list[str] | None = None) -> None:
-    """Read the command line and run it; a bad setting or file ends in one line and status 1."""
+    """Read the command line and run it.
+
+    It ends with status 0; 1 and one line where a setting or a file is bad, or the loss diverges; 2
+    where the command line is; 130 after SIGINT or SIGTERM, with the run so far reported.
+    """
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
-    command = tyro.cli(Command, prog="laminax", args=args, config=config)
+    command = tyro.cli(Command, prog="laminax", description=_DESCRIPTION, args=args, config=config)
     try:
         command.run()
     except (ValueError, OSError, Diverged) as error:
         sys.exit(f"laminax: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

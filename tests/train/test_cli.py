@@ -42,7 +42,8 @@ def test_training_prints_the_test_accuracy(run):
 def test_the_run_folder_holds_configuration_and_history(run):
     out, _ = run
     config = json.loads((out / "config.json").read_text())
-    assert config == dataclasses.asdict(digits.Config(model="mlp", epochs=1, seed=3, out=str(out)))
+    expected = dataclasses.asdict(digits.Config(model="mlp", epochs=1, seed=3, out=str(out)))
+    assert config == {"recipe": "digits", **expected}
     with (out / "history.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["epoch"] == "1"

@@ -36,7 +36,11 @@ def run():
 def test_the_folder_holds_the_configuration(tmp_path):
     out = tmp_path / "a" / "b"
     assert train.run_folder(Config(out=out)) == out
-    assert json.loads((out / "config.json").read_text()) == {"rate": 0.5, "out": str(out)}
+    assert json.loads((out / "config.json").read_text()) == {
+        "recipe": __name__.rpartition(".")[2],
+        "rate": 0.5,
+        "out": str(out),
+    }
     assert train.run_folder(Config()) is None
 
 

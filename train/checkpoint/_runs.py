@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from .._processes import first, whole
 from ._leaves import is_key
 from ._safetensors import read_metadata, save, verify
 
@@ -89,16 +89,17 @@ class Lock:
 class Writer:
     """Writes checkpoints in the background, from copies on the host."""
 
-    def __init__(self, folder: Path, policy: Checkpoints) -> None:
+    def __init__(self, folder: Path, policy: Checkpoints, step: int) -> None:
         self._folder, self._policy = folder, policy
         self._thread: threading.Thread | None = None
         self._error: OSError | None = None
         self._last = time.monotonic()
-        self.latest: int | None = None
-        """The step of the latest checkpoint."""
+        self.latest = step
 
     def due(self, step: int) -> bool:
         """Whether it is time for a checkpoint at this step."""
+        if step == self.latest:
+            return False
         if self._policy.steps is not None:
             return step % self._policy.steps == 0
         return time.monotonic() - self._last >= 60 * self._policy.minutes
@@ -118,7 +119,10 @@ class Writer:
             self.wait()
         except OSError as error:
             warnings.warn(f"training goes on without a checkpoint: {error}", stacklevel=2)
-        copy, told = _host_copy(tree), metadata()
+        copy, told = host_copy(tree), metadata()
+        self._last, self.latest = time.monotonic(), step
+        if not first():
+            return
 
         def work() -> None:
             try:
@@ -129,7 +133,6 @@ class Writer:
 
         self._thread = threading.Thread(target=work)
         self._thread.start()
-        self._last, self.latest = time.monotonic(), step
 
     def wait(self) -> None:
         """Wait until the checkpoint at hand is on the disk.
@@ -152,6 +155,6 @@ class Writer:
             path.unlink(missing_ok=True)
 
 
-def _host_copy(tree: Any) -> Any:
+def host_copy(tree: Any) -> Any:
     """Arrays that share no memory with the device's, which training will write over."""
-    return jax.tree.map(lambda a: jnp.copy(a) if is_key(a) else np.array(a), tree)
+    return jax.tree.map(lambda a: jnp.copy(a) if is_key(a) else whole(a), tree)

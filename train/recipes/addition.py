@@ -37,6 +37,8 @@ class Config:
     """Decides problems, parameters and data order."""
     out: Path | None = None
     """Folder for config, history, checkpoint and scores."""
+    resume: bool = False
+    """Go on from the newest checkpoint in that folder."""
 
 
 def problems(count: int, seed: int) -> NDArray[np.int64]:
@@ -105,6 +107,7 @@ def main(config: Config) -> train.Result:
         seed=config.seed,
         validation=examples(validation),
         out=out,
+        resume=config.resume,
     )
     held = examples(test)
     made = answers(model, result.variables, held)

@@ -28,6 +28,8 @@ class Config:
     """Decides parameters, data order and noise."""
     out: Path | None = None
     """Folder for config, history, checkpoint and pictures."""
+    resume: bool = False
+    """Go on from the newest checkpoint in that folder."""
 
 
 def scaled(x: jax.Array) -> jax.Array:
@@ -80,6 +82,7 @@ def main(config: Config) -> train.Result:
         seed=config.seed,
         validation=validation,
         out=out,
+        resume=config.resume,
     )
     x = data.test[0]
     scores = train.evaluate(objective, result.variables, (x, x))

@@ -36,6 +36,8 @@ class Config:
     """Decides parameters, data order and noise."""
     out: Path | None = None
     """Folder for config, scores and pictures."""
+    resume: bool = False
+    """Go on from the newest checkpoint in that folder."""
 
 
 def scaled(x: jax.Array) -> jax.Array:
@@ -65,7 +67,7 @@ def main(config: Config) -> dict[str, float]:
     for i, fold in enumerate(np.array_split(np.arange(len(data.x)), config.folds)):
         rest = np.delete(np.arange(len(data.x)), fold)
         x, y = (tiles(symmetries(part[rest]), config.tile) for part in (data.x, data.y))
-        probability[fold] = fitted(model, (x, y), config)(data.x[fold])
+        probability[fold] = fitted(model, (x, y), config, f"fold_{i}")(data.x[fold])
         scores = judged(probability[fold], data.y[fold])
         print(f"fold {i + 1} of {config.folds}: {told(scores)}", flush=True)
     scores = judged(probability, data.y)
@@ -78,7 +80,7 @@ def main(config: Config) -> dict[str, float]:
     return scores
 
 
-def fitted(model: nn.Layer, data: tuple[Any, Any], config: Config) -> Any:
+def fitted(model: nn.Layer, data: tuple[Any, Any], config: Config, name: str) -> Any:
     """Train on labeled squares; return a function of images to the probability of membrane."""
     objective = train.supervised(
         model, nn.losses.cross_entropy, metrics={"accuracy": nn.metrics.accuracy}
@@ -91,7 +93,11 @@ def fitted(model: nn.Layer, data: tuple[Any, Any], config: Config) -> Any:
         epochs=config.epochs,
         batch_size=config.batch_size,
         seed=config.seed,
+        out=config.out and config.out / name,
+        resume=config.resume,
     )
+    if result.interrupted:
+        raise KeyboardInterrupt  # the other folds are not to be trained either
 
     def probability(x: NDArray[Any]) -> NDArray[Any]:
         logits = train.predict(model, result.variables, x, batch_size=1)

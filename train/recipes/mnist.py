@@ -28,6 +28,8 @@ class Config:
     """Decides parameters, data order and noise."""
     out: Path | None = None
     """Folder for config, history, checkpoint and pictures."""
+    resume: bool = False
+    """Go on from the newest checkpoint in that folder."""
 
 
 def scaled(x: jax.Array) -> jax.Array:
@@ -70,6 +72,7 @@ def main(config: Config) -> train.Result:
         seed=config.seed,
         validation=validation,
         out=out,
+        resume=config.resume,
     )
     train.report(result, objective, model, data, out)
     return result

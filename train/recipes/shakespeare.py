@@ -40,6 +40,8 @@ class Config:
     """Decides parameters, data order and noise."""
     out: Path | None = None
     """Folder for config, history, checkpoint and a text of the model's own."""
+    resume: bool = False
+    """Go on from the newest checkpoint in that folder."""
 
 
 def build(config: Config, vocabulary: int) -> nn.Layer:
@@ -104,6 +106,7 @@ def main(config: Config) -> train.Result:
         batch_size=config.batch_size,
         seed=config.seed,
         out=out,
+        resume=config.resume,
     )
     x, y, real = whole(text.validation, config.context)
     objective = train.supervised(model, nn.losses.masked(nn.losses.cross_entropy))

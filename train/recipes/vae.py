@@ -26,6 +26,8 @@ class Config:
     """Decides parameters, data order and noise."""
     out: Path | None = None
     """Folder for config, history, checkpoint and pictures."""
+    resume: bool = False
+    """Go on from the newest checkpoint in that folder."""
 
 
 def binary(x: Any) -> Any:
@@ -69,6 +71,7 @@ def main(config: Config) -> train.Result:
         seed=config.seed,
         validation=validation,
         out=out,
+        resume=config.resume,
     )
     test = binary(data.test[0])
     scores = train.evaluate(objective, result.variables, test)

@@ -1,0 +1,40 @@
+"""Several processes that run the same program, each with its own devices: what they must agree on.
+
+A program over all their devices ends only if every process launches it with the same arguments. So
+what a process finds out by itself, from its clock or from a signal, is told to all before it acts.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+
+def first() -> bool:
+    """Whether this is the process that writes files and draws the bar."""
+    return jax.process_index() == 0
+
+
+def agreed(*values: int) -> tuple[int, ...]:
+    """The largest of each value over the processes, which wait for each other here."""
+    if jax.process_count() == 1:
+        return values
+    told = multihost_utils.process_allgather(np.array(values, np.int64).astype(np.int32))
+    return tuple(int(value) for value in np.asarray(told).max(0))
+
+
+def put(tree: Any, sharding: Any) -> Any:
+    """Put host arrays, the same in every process, on the devices, by no word between these."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(
+        lambda a: jax.make_array_from_callback(a.shape, sharding, lambda rows: a[rows]), tree
+    )
+
+
+def whole(leaf: jax.Array) -> Any:
+    """An array on this host, copied, though its parts may lie on other processes' devices."""
+    if leaf.is_fully_addressable or leaf.is_fully_replicated:
+        return np.array(leaf)
+    return np.array(multihost_utils.process_allgather(leaf, tiled=True))
