@@ -85,6 +85,21 @@ def assign(where: str, patterns: Sequence[str], tree: Any) -> list[int | None]:
     return hits
 
 
+def assign_all(where: str, patterns: Sequence[str], tree: Any, repair: str) -> list[int]:
+    """As `assign`, of a tree that the patterns cover.
+
+    Raises ValueError for a leaf that none matches, with the repair, and as `assign` does.
+    """
+    hits = assign(where, patterns, tree)
+    missed = [name for name, hit in zip(paths(tree), hits, strict=True) if hit is None]
+    if missed:
+        raise ValueError(
+            f"{where}: no pattern matches {listed(missed)}; the patterns are {listed(patterns)}; "
+            f"{repair}."
+        )
+    return [hit for hit in hits if hit is not None]
+
+
 def check_pattern(where: str, pattern: Any) -> None:
     """Raise TypeError for a pattern that is no string."""
     if not isinstance(pattern, str):

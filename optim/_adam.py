@@ -9,13 +9,18 @@ With the gradient g, the parameters θ, the rate η(t), and t = 1 at the first u
     adamw   θ ← θ − η (m̂ / (√v̂ + ε) + λ θ)
     nadam   adam with β₁ m / (1 − β₁ᵗ⁺¹) + (1 − β₁) g / (1 − β₁ᵗ) for m̂
     radam   adam with r(t) m̂ / (√v̂ + ε), or plain m̂ while v̂ has seen too little
+    amsgrad adam with the largest v so far for v
+    adamax  u ← max(β₂ u, |g| + ε);  θ ← θ − η m̂ / u
 
 Rates are numbers or schedules; every number may be a JAX tracer. State is float32 or wider, updates
 keep the gradients' dtype.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
@@ -135,6 +140,62 @@ def radam(
     )
 
 
+def amsgrad(
+    rate: ArrayLike | Schedule,
+    b1: ArrayLike = 0.9,
+    b2: ArrayLike = 0.999,
+    eps: ArrayLike = 1e-8,
+) -> optax.GradientTransformationExtraArgs:
+    """Adam that forgets no large gradient: θ ← θ − η m̂ / (√(w / (1 − β₂ᵗ)) + ε), w ← max(w, v).
+
+    The maximum is of v itself, as in torch, and is freed of the start of v afterwards; optax takes
+    that of v̂, whose first values, of few gradients, may stay the largest for ever. Raises
+    ValueError for a rate that is not above 0 and finite, or a constant out of range.
+
+    >>> import jax.numpy as jnp
+    >>> optimizer = amsgrad(0.1, b1=0.0, b2=0.5)
+    >>> state = optimizer.init(jnp.zeros(1))
+    >>> for gradient in (4.0, 0.0, 1.0):
+    ...     updates, state = optimizer.update(jnp.array([gradient]), state)
+    >>> round(updates.item(), 4)  # −0.1 · 1 / √(8 / 0.875): v was 8, then 4, then 2.5
+    -0.0331
+
+    Source: Reddi, Kale and Kumar, On the convergence of Adam and beyond, 2018.
+    """
+    _check_means("amsgrad", b1, b2)
+    check_eps("amsgrad", eps, 0.0)
+    return optimizer("amsgrad", rate, lambda cast: _scale_by_amsgrad(cast(b1), cast(b2), cast(eps)))
+
+
+def adamax(
+    rate: ArrayLike | Schedule,
+    b1: ArrayLike = 0.9,
+    b2: ArrayLike = 0.999,
+    eps: ArrayLike = 1e-8,
+) -> optax.GradientTransformationExtraArgs:
+    """Adam by the largest gradient in place of the mean square: θ ← θ − η m̂ / u.
+
+    u ← max(β₂ u, |g| + ε) is the greatest of the gradients, each shrunk by β₂ an update; it needs
+    no freeing of its start. `eps` is ε > 0. Raises ValueError for a rate that is not above 0 and
+    finite, or a constant out of range.
+
+    >>> import jax.numpy as jnp
+    >>> optimizer = adamax(0.1, b1=0.5)
+    >>> state = optimizer.init(jnp.zeros(2))
+    >>> for gradient in (jnp.array([4.0, -0.01]), jnp.zeros(2)):
+    ...     updates, state = optimizer.update(gradient, state)  # the second: ⅓ of the first
+    >>> [round(u, 4) for u in updates.tolist()]
+    [-0.0334, 0.0334]
+
+    Source: Kingma and Ba, Adam: a method for stochastic optimization, 2015, section 7.1.
+    """
+    _check_means("adamax", b1, b2)
+    check_eps("adamax", eps, 0.0)
+    return optimizer(
+        "adamax", rate, lambda cast: optax.scale_by_adamax(cast(b1), cast(b2), cast(eps))
+    )
+
+
 def scale_by_adam(
     where: str,
     b1: ArrayLike,
@@ -149,6 +210,21 @@ def scale_by_adam(
     return lambda cast: optax.scale_by_adam(
         cast(b1), cast(b2), cast(eps), cast(eps_root), nesterov=nesterov
     )
+
+
+def _scale_by_amsgrad(b1: ArrayLike, b2: ArrayLike, eps: ArrayLike) -> optax.GradientTransformation:
+    """Optax's state, its largest v freed of the start after the maximum is taken."""
+    kept = optax.scale_by_amsgrad(b1, b2, eps, bias_correction_nu=False)
+
+    def update(
+        updates: optax.Updates, state: Any, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, Any]:
+        state = kept.update(updates, state)[1]
+        mean = optax.tree.bias_correction(state.mu, b1, state.count)
+        largest = optax.tree.bias_correction(state.nu_max, b2, state.count)
+        return jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + eps), mean, largest), state
+
+    return optax.GradientTransformation(kept.init, update)
 
 
 def _check_means(where: str, b1: ArrayLike, b2: ArrayLike) -> None:

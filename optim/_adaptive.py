@@ -2,6 +2,7 @@
 
     adagrad    s ← s + g²;               θ ← θ − η g / (√(s + ε′) + ε)
     rmsprop    s ← ρ s + (1 − ρ) g²;     m ← μ m + g / (√(s + ε′) + ε);   θ ← θ − η m
+               centered: s less the square of the mean of g
     adadelta   s ← ρ s + (1 − ρ) g²;     δ = g √(d + ε) / √(s + ε);       θ ← θ − η δ
                d ← ρ d + (1 − ρ) δ²
 
@@ -27,6 +28,15 @@ class SquareState(NamedTuple):
 
     square: optax.Updates
     """The sum or mean of the squared gradients, in float32 or wider."""
+
+
+class DeviationState(NamedTuple):
+    """What centered `rmsprop` keeps."""
+
+    mean: optax.Updates
+    """The mean of the gradients, in float32 or wider."""
+    square: optax.Updates
+    """The mean of the squared gradients less the square of their mean."""
 
 
 def adagrad(
@@ -64,13 +74,16 @@ def rmsprop(
     *,
     momentum: ArrayLike = 0.0,
     eps_root: ArrayLike = 0.0,
+    centered: bool = False,
 ) -> optax.GradientTransformationExtraArgs:
     """RMSProp: s ← ρ s + (1 − ρ) g²; m ← μ m + g / (√(s + ε′) + ε); θ ← θ − η m.
 
     `decay` is ρ and `momentum` is μ, both in [0, 1). `eps` is ε, outside the root; `eps_root` is
     ε′, inside it, as Graves has it; one of them is above 0. s starts from 0 and is not freed of it:
-    the first step is η / √(1 − ρ). Raises ValueError for a rate that is not above 0 and finite, or
-    a constant out of range.
+    the first step is η / √(1 − ρ). `centered` takes from s the square of the running mean of g,
+    which leaves the variance: steps are long where the gradient is steady, up to η g / ε, so it
+    wants a larger ε or ε′. Raises ValueError for a rate that is not above 0 and finite, or a
+    constant out of range.
 
     >>> import jax.numpy as jnp
     >>> optimizer = rmsprop(0.1, decay=0.75)
@@ -89,7 +102,11 @@ def rmsprop(
     return optimizer(
         "rmsprop",
         rate,
-        lambda cast: _scale_by_root(_mean(cast(decay)), cast(eps), cast(eps_root)),
+        lambda cast: (
+            _scale_by_deviation(cast(decay), cast(eps), cast(eps_root))
+            if centered
+            else _scale_by_root(_mean(cast(decay)), cast(eps), cast(eps_root))
+        ),
         *([lambda cast: optax.trace(cast(momentum))] if moving else []),
     )
 
@@ -137,7 +154,38 @@ def _scale_by_root(
         square = jax.tree.map(
             lambda g, s: accumulate(s, jnp.square(jnp.abs(g))), updates, state.square
         )
-        scaled = jax.tree.map(lambda g, s: g / (jnp.sqrt(s + eps_root) + eps), updates, square)
-        return scaled, SquareState(square)
+        return _over_root(updates, square, eps, eps_root), SquareState(square)
 
     return optax.GradientTransformation(init, update)
+
+
+def _scale_by_deviation(
+    decay: ArrayLike, eps: ArrayLike, eps_root: ArrayLike
+) -> optax.GradientTransformation:
+    """The same by the variance s ← ρ (s + (1 − ρ) (g − m)²),  m ← m + (1 − ρ) (g − m).
+
+    Optax and torch take the mean square less the squared mean. It is the same number, but rounding
+    makes it negative, and its root NaN, where the gradient is steady.
+    """
+
+    def init(params: optax.Params) -> DeviationState:
+        mean = jax.tree.map(jnp.zeros_like, params)
+        return DeviationState(mean, jax.tree.map(lambda p: jnp.zeros_like(jnp.real(p)), params))
+
+    def update(
+        updates: optax.Updates, state: DeviationState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, DeviationState]:
+        away = jax.tree.map(lambda g, m: g - m, updates, state.mean)
+        square = jax.tree.map(
+            lambda d, s: decay * (s + (1 - decay) * jnp.square(jnp.abs(d))), away, state.square
+        )
+        mean = jax.tree.map(lambda d, m: m + (1 - decay) * d, away, state.mean)
+        return _over_root(updates, square, eps, eps_root), DeviationState(mean, square)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _over_root(
+    updates: optax.Updates, square: optax.Updates, eps: ArrayLike, eps_root: ArrayLike
+) -> optax.Updates:
+    return jax.tree.map(lambda g, s: g / (jnp.sqrt(s + eps_root) + eps), updates, square)

@@ -42,6 +42,13 @@ def check_fraction(where: str, name: str, value: ArrayLike, example: str = "") -
         raise ValueError(_message(where, name, value, "a number in [0, 1)", example))
 
 
+def check_share(where: str, name: str, value: ArrayLike, example: str = "") -> None:
+    """Raise unless 0 ≤ value ≤ 1."""
+    number = _known(where, name, value)
+    if number is not None and not 0.0 <= number <= 1.0:
+        raise ValueError(_message(where, name, value, "a number in [0, 1]", example))
+
+
 def check_steps(
     where: str, name: str, value: ArrayLike, example: str = "", *, least: int = 1
 ) -> None:

@@ -1,6 +1,6 @@
 """Gradient clipping, the first transform of a chain: `chain(clip_by_norm(1.0), adam(1e-3))`.
 
-    clip_by_norm    g ← g · min(1, c / ‖g‖₂), the norm over all leaves together
+    clip_by_norm    g ← g · min(1, c / ‖g‖₂), the norm over all matched leaves together
     clip_by_value   g ← min(max(g, −c), c), element by element
     adaptive_clip   g ← g · min(1, c max(‖w‖₂, ε) / ‖g‖₂), of each output unit
 
@@ -20,11 +20,16 @@ from ._stacked import Stacked, layerwise, unit_norm
 from ._widen import widened
 
 
-def clip_by_norm(max_norm: ArrayLike) -> optax.GradientTransformationExtraArgs:
-    """Shorten the gradient to at most `max_norm`, keeping its direction: g ← g · min(1, c / ‖g‖₂).
+def clip_by_norm(
+    limit: ArrayLike, patterns: str | Sequence[str] = "*"
+) -> optax.GradientTransformationExtraArgs:
+    """Shorten the gradient to at most the norm c, keeping its direction: g ← g · min(1, c / ‖g‖₂).
 
-    ‖g‖₂ is the norm over all leaves together, taken in float32 or wider. Raises ValueError for a
-    norm that is not above 0 and finite.
+    `limit` is c > 0. ‖g‖₂ is the norm over all leaves together whose path one of the `patterns`
+    matches, taken in float32 or wider; the other leaves neither count nor change, be they NaN.
+    Where some parameters are frozen, name those that train; within a group of `select` the norm is
+    of that group alone. Raises ValueError for a limit that is not above 0 and finite, or from
+    `init` for a pattern that matches no parameter.
 
     >>> import jax.numpy as jnp
     >>> transform, gradient = clip_by_norm(1.0), {"w": jnp.array([3.0]), "b": jnp.array([4.0])}
@@ -34,8 +39,8 @@ def clip_by_norm(max_norm: ArrayLike) -> optax.GradientTransformationExtraArgs:
 
     Source: Pascanu et al., On the difficulty of training recurrent neural networks, 2013.
     """
-    check_positive("clip_by_norm", "max_norm", max_norm, "1.0")
-    return widened(lambda cast: optax.clip_by_global_norm(cast(max_norm)))
+    check_positive("clip_by_norm", "limit", limit, "1.0")
+    return matched("clip_by_norm", patterns, lambda cast: optax.clip_by_global_norm(cast(limit)))
 
 
 def clip_by_value(limit: ArrayLike) -> optax.GradientTransformationExtraArgs:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from laminax._paths import assign as assign
+from laminax._paths import assign_all as assign_all
 from laminax._paths import listed as listed
 from laminax._paths import match as match
 from laminax._paths import paths as paths

@@ -6,7 +6,7 @@ Its state carries the rate just used, so that a training loop can log it.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jax.typing import ArrayLike
 
+from ._delayed import DelayedState
 from ._plateau import PlateauState
 from ._schedules import Schedule, as_schedule
 
@@ -63,20 +64,27 @@ def rate(opt_state: optax.OptState) -> jax.Array | None:
     """The learning rate of the latest update, read from anywhere in an optimizer's state.
 
     float32 (); before the first update, the rate that it will use. Under `select` it is the rate
-    of the first pattern that has one. The scales of `reduce_on_plateau` are in it. None where no
-    `scale_by_rate` took part.
+    of the first pattern that has one. The scales of `reduce_on_plateau` are in it; before a
+    `delayed` optimizer starts it is 0. None where no `scale_by_rate` took part.
 
     >>> import jax.numpy as jnp
     >>> float(rate(scale_by_rate(0.5).init(jnp.zeros(2))))
     0.5
     """
-    kinds = (RateState, PlateauState)
+    kinds = (RateState, PlateauState, DelayedState)
     nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, kinds))
-    found = next((node.rate for node in nodes if isinstance(node, RateState)), None)
+    found = next((found for node in nodes if (found := _rate_of(node)) is not None), None)
     scales = [node.scale for node in nodes if isinstance(node, PlateauState)]
     if found is None or not scales:
         return found
     return found * jnp.asarray(math.prod(scales), jnp.float32)
+
+
+def _rate_of(node: Any) -> jax.Array | None:
+    if isinstance(node, DelayedState):
+        found = rate(node.optimizer)
+        return None if found is None else jnp.where(node.started, found, 0.0)
+    return node.rate if isinstance(node, RateState) else None
 
 
 def _scale(leaf: jax.Array, rate: ArrayLike) -> jax.Array:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ._paths import assign, listed, paths
+from ._paths import assign, assign_all, listed, paths
 
 _HEAD = ("pattern", "leaves", "parameters", "paths")
 
@@ -143,13 +143,8 @@ def freeze() -> optax.GradientTransformationExtraArgs:
 
 def _labels(patterns: tuple[str, ...], tree: Any) -> Any:
     """The number of its group for each leaf."""
-    hits = assign("select", patterns, tree)
-    missed = [name for name, hit in zip(paths(tree), hits, strict=True) if hit is None]
-    if missed:
-        raise ValueError(
-            f"select: no pattern matches {listed(missed)}; the patterns are {listed(patterns)}; "
-            f'add a last pattern "*" with a transform for the rest, or with freeze().'
-        )
+    repair = 'add a last pattern "*" with a transform for the rest, or with freeze()'
+    hits = assign_all("select", patterns, tree, repair)
     return jax.tree.unflatten(jax.tree.structure(tree), hits)
 
 

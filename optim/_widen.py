@@ -50,6 +50,17 @@ def wide_copy(tree: Any) -> Any:
     )
 
 
+def steps_to(goal: Any, params: Any) -> Any:
+    """The updates that lead from the parameters to the goal, in the parameters' dtypes."""
+
+    def step(goal: jax.Array, p: jax.Array) -> jax.Array:
+        wide = p.astype(goal.dtype)
+        # Where nothing changes −0 keeps every bit, as in `freeze`.
+        return jnp.where(goal == wide, -0.0, goal - wide).astype(p.dtype)
+
+    return jax.tree.map(step, goal, params)
+
+
 def _transform(
     build: Callable[[Cast], optax.GradientTransformation], dtype: Any
 ) -> optax.GradientTransformationExtraArgs:

@@ -2,21 +2,19 @@
 
 lookahead        every k updates:  φ ← φ + α (θ − φ),  θ ← φ
 schedule_free    z ← z + step(y),  x ← x + c (z − x),  y = z + β (x − z)
-skip_nonfinite   no update and no change of state where the gradient is not finite
 """
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.typing import ArrayLike
 
-from ._average import EmaState
+from ._average import AverageState
 from ._checks import check_fraction, check_params, check_positive, check_steps
 from ._rate import rate as rate_of
-from ._widen import wide_copy
+from ._widen import steps_to, wide_copy
 
 
 class LookaheadState(NamedTuple):
@@ -36,7 +34,7 @@ class ScheduleFreeState(NamedTuple):
     """float32 (): the sum of the squared rates."""
     leading: optax.Params
     """z, where the optimizer's own steps lead, in float32 or wider."""
-    mean: EmaState
+    mean: AverageState
     """x, the mean of z, which `evaluated` reads."""
     optimizer: optax.OptState
 
@@ -87,7 +85,7 @@ def lookahead(
             return jnp.where(meet, slow + share * (fast - slow), slow)
 
         slow = jax.tree.map(pulled, state.slow, params, updates)
-        back = _steps_to(slow, params)
+        back = steps_to(slow, params)
         steps = jax.tree.map(lambda u, b: jnp.where(meet, b, u), updates, back)
         return steps, LookaheadState(jnp.where(meet, 0, count), slow, kept)
 
@@ -122,7 +120,7 @@ def schedule_free(
 
     def init(params: optax.Params) -> ScheduleFreeState:
         count, weight = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.float32)
-        mean = EmaState(count, wide_copy(params))
+        mean = AverageState(count, wide_copy(params))
         return ScheduleFreeState(weight, wide_copy(params), mean, inner.init(params))
 
     def update(
@@ -141,34 +139,7 @@ def schedule_free(
         z = jax.tree.map(lambda z, u: z + u.astype(z.dtype), state.leading, updates)
         x = jax.tree.map(lambda x, z: x + share.astype(x.dtype) * (z - x), state.mean.average, z)
         y = jax.tree.map(lambda x, z: z + jnp.asarray(decay, z.dtype) * (x - z), x, z)
-        mean = EmaState(optax.safe_increment(state.mean.count), x)
-        return _steps_to(y, params), ScheduleFreeState(weight, z, mean, kept)
+        mean = AverageState(optax.safe_increment(state.mean.count), x)
+        return steps_to(y, params), ScheduleFreeState(weight, z, mean, kept)
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def skip_nonfinite(
-    optimizer: optax.GradientTransformation,
-) -> optax.GradientTransformationExtraArgs:
-    """Make no update where any element of the gradient is infinite or NaN; the state stays too.
-
-    Such a gradient is never let through, however many there are in a row; they are counted:
-    `total_notfinite` of the state holds all of them, `notfinite_count` those since the latest
-    finite one. A run that only skips learns nothing, so look at them.
-
-    >>> import jax.numpy as jnp
-    >>> from laminax.optim import adam
-    >>> optimizer, w = skip_nonfinite(adam(0.1)), jnp.ones(2)
-    >>> updates, state = optimizer.update(jnp.array([1.0, jnp.inf]), optimizer.init(w), w)
-    >>> updates.tolist(), int(state.total_notfinite)
-    ([0.0, 0.0], 1)
-
-    Source: Micikevicius et al., Mixed precision training, 2018.
-    """
-    # optax's accepts after so many errors in a row; its count stops at the largest int32.
-    return optax.apply_if_finite(optimizer, np.iinfo(np.int32).max)
-
-
-def _steps_to(goal: optax.Params, params: optax.Params) -> optax.Updates:
-    """The updates that lead from the parameters to the goal, in the parameters' dtypes."""
-    return jax.tree.map(lambda a, p: (a - p.astype(a.dtype)).astype(p.dtype), goal, params)

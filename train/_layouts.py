@@ -12,7 +12,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from laminax._paths import assign, listed, paths
+from laminax._paths import assign_all, paths
 
 from ._layout import Axes, Layout
 
@@ -103,14 +103,8 @@ def tensor_parallel(
 
     def cut(params: Any) -> list[Axes]:
         names, leaves = paths(params), jax.tree.leaves(params)
-        hits = assign(where, tuple(cuts), params)
-        missed = [name for name, hit in zip(names, hits, strict=True) if hit is None]
-        if missed:
-            raise ValueError(
-                f"{where}: no rule matches {listed(missed)}; add a last rule '*': () for what "
-                "stays whole"
-            )
-        found = [list(cuts.values())[hit] for hit in hits if hit is not None]
+        repair = "add a last rule '*': () for what stays whole"
+        found = [list(cuts.values())[hit] for hit in assign_all(where, [*cuts], params, repair)]
         for name, leaf, axes in zip(names, leaves, found, strict=True):
             _check_divides(where, mesh, name, leaf.shape, axes)
         return found

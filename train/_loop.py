@@ -22,7 +22,7 @@ from ._feed import Feed, Resident, Streaming
 from ._interrupt import Interrupts
 from ._layout import Layout
 from ._objective import Batch, Objective
-from ._processes import agreed, first
+from ._processes import agreed, first, put
 from ._progress import Progress
 from ._record import Record
 from ._result import Diverged, Result
@@ -203,7 +203,7 @@ def _folder(out: str | os.PathLike[str] | None, resume: bool, policy: Checkpoint
 
 
 def _placed(state: TrainState, layout: Layout | None) -> TrainState:
-    return state if layout is None else jax.device_put(state, layout.state(state))
+    return state if layout is None else jax.tree.map(put, state, layout.state(state))
 
 
 def _feed(

@@ -7,8 +7,10 @@ what a process finds out by itself, from its clock or from a signal, is told to 
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding, PartitionSpec
 
 
 def first() -> bool:
@@ -25,12 +27,20 @@ def agreed(*values: int) -> tuple[int, ...]:
 
 
 def put(tree: Any, sharding: Any) -> Any:
-    """Put host arrays, the same in every process, on the devices, by no word between these."""
+    """Put arrays, the same in every process, on the devices, by no word between these."""
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
-    return jax.tree.map(
-        lambda a: jax.make_array_from_callback(a.shape, sharding, lambda rows: a[rows]), tree
-    )
+    return jax.tree.map(lambda leaf: _put(leaf, sharding), tree)
+
+
+def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        everywhere = NamedSharding(sharding.mesh, PartitionSpec())
+        data = _put(jax.random.key_data(leaf), everywhere)
+        key: jax.Array = jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+        return key
+    array = np.asarray(leaf)
+    return jax.make_array_from_callback(array.shape, sharding, lambda rows: array[rows])
 
 
 def whole(leaf: jax.Array) -> Any:

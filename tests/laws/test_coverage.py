@@ -21,10 +21,11 @@ NOT_ROWS = {
     "losses": set(),
     "metrics": set(),
     "optim": {
-        "AdafactorState", "EmaState", "Factors", "LookaheadState", "Match", "Matches",
-        "NoiseState", "PlateauState", "RateState", "RpropState", "Schedule", "ScheduleFreeState",
-        "SquareState", "Stacked", "apply_updates", "evaluated", "is_robbins_monro", "match",
-        "matches", "paths", "plot_paths", "plot_schedule", "rate",
+        "AdafactorState", "AverageState", "DelayedState", "DeviationState", "Factors",
+        "LookaheadState", "Match", "Matches", "NoiseState", "PlateauState", "RateState",
+        "RewindState", "RpropState", "Schedule", "ScheduleFreeState", "SquareState", "Stacked",
+        "apply_updates", "evaluated", "is_robbins_monro", "match", "matches", "paths",
+        "plot_paths", "plot_schedule", "rate",
     },
     "curvature": {"Minimum", "gnvp", "hvp"},
 }  # fmt: skip

@@ -24,12 +24,15 @@ SIZES = {"w": (3, 2), "b": 3}
 KEEPS_LOSSES = {"reduce_on_plateau"}  # in the default float, whatever the parameters are
 
 
+def loss(params):
+    return 0.5 * optax.tree.norm(params, squared=True)
+
+
 def steps(optimizer, params, n=3, state=None):
     """Gradient steps on ½ |θ|², whose gradient is θ."""
     state = optimizer.init(params) if state is None else state
     for _ in range(n):
-        loss = 0.5 * optax.tree.norm(params, squared=True)
-        updates, state = optimizer.update(params, state, params, value=loss)
+        updates, state = optimizer.update(params, state, params, value=loss(params), value_fn=loss)
         params = optax.apply_updates(params, updates)
     return params, state
 
@@ -72,7 +75,7 @@ def test_updates_have_the_parameters_dtype_and_state_is_at_least_float32(row, dt
         optimizer, params = row.make(), parameters(dtype)
         state = jax.eval_shape(optimizer.init, params)
         updates, after = jax.eval_shape(
-            lambda p, s: optimizer.update(p, s, p, value=1.0), params, state
+            lambda p, s: optimizer.update(p, s, p, value=1.0, value_fn=loss), params, state
         )
         assert spec(updates) == spec(params)
         assert spec(after) == spec(state)

@@ -41,6 +41,31 @@ def adam(rate, b1, b2, eps, eps_root=0.0, weight_decay=0.0, nesterov=False):
     return rule
 
 
+def amsgrad(rate, b1, b2, eps):
+    m, v, largest, t = 0.0, 0.0, 0.0, 0
+
+    def rule(g, theta):
+        nonlocal m, v, largest, t
+        t += 1
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        largest = np.maximum(largest, v)
+        return theta - rate * m / (1 - b1**t) / (np.sqrt(largest / (1 - b2**t)) + eps)
+
+    return rule
+
+
+def adamax(rate, b1, b2, eps):
+    m, u, t = 0.0, 0.0, 0
+
+    def rule(g, theta):
+        nonlocal m, u, t
+        t += 1
+        m, u = b1 * m + (1 - b1) * g, np.maximum(b2 * u, np.abs(g) + eps)
+        return theta - rate / (1 - b1**t) * m / u
+
+    return rule
+
+
 def radam(rate, b1, b2, eps):
     m, v, t, longest = 0.0, 0.0, 0, 2 / (1 - b2) - 1
 
@@ -69,13 +94,14 @@ def adagrad(rate, eps, eps_root=0.0):
     return rule
 
 
-def rmsprop(rate, decay, eps, momentum=0.0, eps_root=0.0):
-    s, m = 0.0, 0.0
+def rmsprop(rate, decay, eps, momentum=0.0, eps_root=0.0, centered=False):
+    s, mean, m = 0.0, 0.0, 0.0
 
     def rule(g, theta):
-        nonlocal s, m
-        s = decay * s + (1 - decay) * g**2
-        m = momentum * m + g / (np.sqrt(s + eps_root) + eps)
+        nonlocal s, mean, m
+        s, mean = decay * s + (1 - decay) * g**2, decay * mean + (1 - decay) * g
+        variance = s - mean**2 if centered else s
+        m = momentum * m + g / (np.sqrt(variance + eps_root) + eps)
         return theta - rate * m
 
     return rule

@@ -59,6 +59,16 @@ OPTIMIZERS = {
         ("NAdam", {"betas": (0.8, 0.95), "eps": 1e-3, "momentum_decay": 1e9}),
         lambda: rules.adam(RATE, 0.8, 0.95, 1e-3, nesterov=True),
     ),
+    "amsgrad": (
+        lambda: optim.amsgrad(RATE, 0.8, 0.95, 1e-3),
+        ("Adam", {"betas": (0.8, 0.95), "eps": 1e-3, "amsgrad": True}),
+        lambda: rules.amsgrad(RATE, 0.8, 0.95, 1e-3),
+    ),
+    "adamax": (
+        lambda: optim.adamax(RATE, 0.8, 0.95, 1e-3),
+        ("Adamax", {"betas": (0.8, 0.95), "eps": 1e-3}),
+        lambda: rules.adamax(RATE, 0.8, 0.95, 1e-3),
+    ),
     "radam": (
         lambda: optim.radam(RATE, 0.8, 0.95, 1e-3),
         None,  # torch divides by √v + ε before freeing v of its start, not by √v̂ + ε
@@ -89,6 +99,16 @@ OPTIMIZERS = {
         None,
         lambda: rules.rmsprop(RATE, 0.8, 0.0, 0.7, 1e-3),
     ),
+    "rmsprop_centered": (
+        lambda: optim.rmsprop(RATE, 0.8, 1e-3, momentum=0.7, centered=True),
+        ("RMSprop", {"alpha": 0.8, "eps": 1e-3, "momentum": 0.7, "centered": True}),
+        lambda: rules.rmsprop(RATE, 0.8, 1e-3, 0.7, centered=True),
+    ),
+    "rmsprop_centered_root": (
+        lambda: optim.rmsprop(RATE, 0.8, 0.0, eps_root=1e-3, centered=True),
+        None,
+        lambda: rules.rmsprop(RATE, 0.8, 0.0, eps_root=1e-3, centered=True),
+    ),
     "adadelta": (
         lambda: optim.adadelta(RATE, 0.8, 1e-3),
         ("Adadelta", {"rho": 0.8, "eps": 1e-3}),
@@ -113,6 +133,8 @@ DEFAULTS = {
     "adamw": (optim.adamw, "AdamW", {}),
     "nadam": (optim.nadam, "NAdam", {"momentum_decay": 1e9}),
     "radam": (lambda rate: optim.radam(rate, eps=1e-16), "RAdam", {"eps": 1e-16}),
+    "amsgrad": (optim.amsgrad, "Adam", {"amsgrad": True}),
+    "adamax": (optim.adamax, "Adamax", {}),
     "adagrad": (optim.adagrad, "Adagrad", {}),
     "rmsprop": (lambda rate: optim.rmsprop(rate, 0.99), "RMSprop", {}),
     "adadelta": (optim.adadelta, "Adadelta", {}),
@@ -246,6 +268,17 @@ def test_rmsprop_without_momentum_keeps_none():
     assert len(jax.tree.leaves(optim.rmsprop(0.1, momentum=0.9).init(jnp.ones(2)))) == 4
 
 
+def test_centered_rmsprop_is_finite_where_the_gradient_is_steady():
+    """The mean square less the squared mean is there of either sign, by rounding."""
+    g = jnp.asarray(np.random.default_rng(0).uniform(0.1, 10, 1000), jnp.float32)
+    optimizer = optim.rmsprop(1.0, 0.9, 0.0, eps_root=1e-2, centered=True)
+    update, state = jax.jit(optimizer.update), optimizer.init(g)
+    for t in range(1, 401):
+        step, state = update(g, state)
+        variance = 0.9**t * (1 - 0.9**t) * np.square(np.asarray(g, float))
+        np.testing.assert_allclose(step, -g / np.sqrt(variance + 1e-2), rtol=1e-4)
+
+
 def test_adam_with_eps_in_the_root_has_a_derivative_at_zero():
     def step(g, **eps):
         optimizer = optim.adam(1.0, **eps)
@@ -327,10 +360,15 @@ def test_weight_decay_reaches_only_the_matched_paths():
 
 TRANSFORMS = {
     **{name: row[0] for name, row in OPTIMIZERS.items()},
+    "average": lambda: optim.average(),
     "clip_by_norm": lambda: optim.clip_by_norm(1.0),
     "clip_by_value": lambda: optim.clip_by_value(1.0),
+    "delayed": lambda: optim.delayed(optim.adam(0.1), 0),
+    "dilution": lambda: optim.dilution(jax.random.key(0), 0.5),
     "ema": lambda: optim.ema(0.9),
     "freeze": lambda: optim.freeze(),
+    "layerwise_decay": lambda: optim.layerwise_decay(optim.adam(0.1), ["*/w", "*/b"], 0.5),
+    "rewind_nonfinite": lambda: optim.rewind_nonfinite(optim.adam(0.1)),
     "scale_by_rate": lambda: optim.scale_by_rate(0.1),
     "select": lambda: optim.select({"*/b": optim.freeze(), "*": optim.adam(0.1)}),
 }
@@ -371,6 +409,8 @@ def test_jit_equals_eager(name):
         optim.adamw,
         optim.nadam,
         optim.radam,
+        optim.amsgrad,
+        optim.adamax,
         optim.adagrad,
         optim.rmsprop,
         optim.adadelta,
@@ -404,6 +444,10 @@ def test_unusable_rates_are_refused(make, rate):
         (lambda: optim.nadam(0.1, b1=1.0), ValueError, "nadam: b1 is 1.0"),
         (lambda: optim.radam(0.1, b2=1.0), ValueError, "radam: b2 is 1.0"),
         (lambda: optim.radam(0.1, eps=0.0), ValueError, "radam: eps is 0.0"),
+        (lambda: optim.amsgrad(0.1, b1=1.0), ValueError, "amsgrad: b1 is 1.0"),
+        (lambda: optim.amsgrad(0.1, eps=0.0), ValueError, "amsgrad: eps is 0.0"),
+        (lambda: optim.adamax(0.1, b2=1.0), ValueError, "adamax: b2 is 1.0"),
+        (lambda: optim.adamax(0.1, eps=0.0), ValueError, "adamax: eps is 0.0"),
         (lambda: optim.adam(0.1, eps_root=-1.0), ValueError, "adam: eps_root is -1.0"),
         (lambda: optim.adam(0.1, eps=-1.0, eps_root=1.0), ValueError, "adam: eps is -1.0"),
         (lambda: optim.adagrad(0.1, 0.0), ValueError, "adagrad: eps is 0.0"),

@@ -44,6 +44,26 @@ def test_of_several_groups_the_first_pattern_gives_the_rate():
     assert float(optim.rate(jax.jit(optim.select(reverse).init)(params))) == 10.5
 
 
+def test_before_a_delayed_optimizer_starts_its_rate_is_zero():
+    optimizer = optim.delayed(optim.chain(optim.sgd(0.5), optim.reduce_on_plateau(0.5, 1)), 2)
+    state, seen = optimizer.init(PARAMS), []
+    seen.append(float(optim.rate(state)))
+    for _ in range(4):
+        _, state = optimizer.update(PARAMS, state, PARAMS, value=1.0)
+        seen.append(float(optim.rate(state)))
+    # The first loss that the plateau sees, after the start, improves; the next does not.
+    assert seen == [0.0, 0.0, 0.0, 0.5, 0.25]
+    assert optim.rate(optim.delayed(optim.ema(0.9), 2).init(PARAMS)) is None
+    assert float(optim.rate(optim.delayed(optim.sgd(0.5), 0).init(PARAMS))) == 0.5
+
+
+@pytest.mark.parametrize(("first", "expected"), [("encoder/*", 0.0), ("head/*", 0.25)])
+def test_a_delayed_group_hides_no_other_s_rate(first, expected):
+    groups = {"encoder/*": optim.delayed(optim.sgd(0.5), 9), "head/*": optim.sgd(0.25)}
+    ordered = {first: groups.pop(first), **groups}
+    assert float(optim.rate(optim.select(ordered).init(PARAMS))) == expected
+
+
 def test_no_rate_is_none():
     assert optim.rate(optim.ema(0.9).init(PARAMS)) is None
     assert optim.rate(()) is None

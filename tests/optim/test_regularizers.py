@@ -134,22 +134,6 @@ def test_centralized_gradients_have_no_mean_over_the_inputs():
     )
 
 
-def test_gradient_noise_has_the_variance_of_its_time_and_is_fresh_each_time():
-    transform = optim.gradient_noise(jax.random.key(1), 0.5, 0.7)
-    zeros = {"a": jnp.zeros(40_000), "b": jnp.zeros(40_000)}
-    state, seen = transform.init(zeros), []
-    for t in range(3):
-        noise, state = transform.update(zeros, state)
-        for leaf in jax.tree.leaves(noise):
-            np.testing.assert_allclose(np.var(leaf), 0.5 / (1 + t) ** 0.7, rtol=0.03)
-            np.testing.assert_allclose(np.mean(leaf), 0.0, atol=0.02)
-            seen.append(np.asarray(leaf))
-    correlation = np.corrcoef(seen) - np.eye(6)
-    assert np.abs(correlation).max() < 0.03
-    again, _ = transform.update(zeros, transform.init(zeros))
-    np.testing.assert_array_equal(again["a"], seen[0])
-
-
 STACKED = {
     "centralize": lambda stacked: optim.centralize(stacked=stacked),
     "adaptive_clip": lambda stacked: optim.adaptive_clip(0.2, stacked=stacked),
@@ -193,7 +177,6 @@ NO_RATE = optax.scale(-0.1)
         (lambda: optim.proximal_l1(NO_RATE, 0.1), ValueError, "proximal_l1: the optimizer keeps"),
         (lambda: optim.proximal_l1(optim.sgd(0.1), 0.1, "no"), ValueError, "pattern 'no' matches"),
         (lambda: optim.l2(0.1, "*/kernel"), ValueError, "l2: pattern '\\*/kernel' matches nothing"),
-        (lambda: optim.gradient_noise(jax.random.key(0), -1.0), ValueError, "variance is -1.0"),
     ],
 )
 def test_unusable_arguments_are_refused(make, error, words):

@@ -231,7 +231,7 @@ def two_by_four():
         ),
         (
             lambda: fit(layout=train.tensor_parallel(two_by_four(), {"*/w": (None, "model")})),
-            "no rule matches batch_norm_0/bias, .*add a last rule",
+            "no pattern matches batch_norm_0/bias, .*add a last rule",
         ),
         (
             lambda: fit(
@@ -239,7 +239,7 @@ def two_by_four():
                     two_by_four(), {"dense_1/w": (None, ("data", "model")), "*/b": ("model",)}
                 )
             ),
-            "no rule matches",
+            "no pattern matches",
         ),
         (
             lambda: train.tensor_parallel(two_by_four(), {"*": ("model",)}).params(

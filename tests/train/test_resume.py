@@ -194,7 +194,7 @@ PARTS = {
         opt_state=swapped(state.opt_state, fresh.opt_state, optim.RateState)
     ),
     "average": lambda state, fresh: state._replace(
-        opt_state=swapped(state.opt_state, fresh.opt_state, optim.EmaState)
+        opt_state=swapped(state.opt_state, fresh.opt_state, optim.AverageState)
     ),
 }
 

@@ -71,10 +71,11 @@ def test_copies_outlive_what_was_copied():
 def test_variables_are_the_average_where_the_optimizer_keeps_one():
     state = train.init(OBJECTIVE, OPTIMIZER, DATA)
     average = jax.tree.map(lambda w: w + 1, state.params)
+    averages = lambda node: isinstance(node, optim.AverageState)  # noqa: E731
     opt_state = jax.tree.map(
-        lambda node: node._replace(average=average) if isinstance(node, optim.EmaState) else node,
+        lambda node: node._replace(average=average) if averages(node) else node,
         state.opt_state,
-        is_leaf=lambda node: isinstance(node, optim.EmaState),
+        is_leaf=averages,
     )
     assert bits(state._replace(opt_state=opt_state).variables.params) == bits(average)
     plain = train.init(OBJECTIVE, optax.sgd(0.1), DATA)

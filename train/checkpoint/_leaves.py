@@ -14,6 +14,8 @@ import numpy as np
 from jax.sharding import NamedSharding
 from numpy.typing import NDArray
 
+from .._processes import put
+
 Entry = dict[str, Any]
 
 
@@ -82,7 +84,7 @@ def check(path: str, entry: Entry, stored: NDArray[Any]) -> NDArray[np.uint8]:
 def _placed(leaf: Any, template: Any) -> jax.Array:
     sharding = getattr(template, "sharding", None)
     if isinstance(sharding, NamedSharding):
-        placed: jax.Array = jax.device_put(leaf, sharding)
+        placed: jax.Array = put(leaf, sharding)
         return placed
     return leaf if isinstance(leaf, jax.Array) else jnp.array(leaf)
 

@@ -38,6 +38,8 @@ OPTIMIZERS = [
     Made(
         "radam", lambda rate=0.1, b1=0.8, b2=0.9, eps=0.01: optim.radam(rate, b1, b2, eps), steps=8
     ),
+    Made("amsgrad", lambda rate=0.1, b1=0.8, b2=0.9, eps=0.01: optim.amsgrad(rate, b1, b2, eps)),
+    Made("adamax", lambda rate=0.1, b1=0.8, b2=0.9, eps=0.1: optim.adamax(rate, b1, b2, eps)),
     Made(
         "adagrad",
         lambda rate=0.1, eps=0.01, eps_root=0.1: optim.adagrad(rate, eps, eps_root=eps_root),
@@ -89,6 +91,7 @@ OPTIMIZERS = [
     ),
     Made("scale_by_rate", lambda rate=0.1: optim.scale_by_rate(rate)),
     Made("ema", lambda rate=0.1: optim.chain(optim.sgd(rate), optim.ema(0.9))),
+    Made("average", lambda rate=0.1: optim.chain(optim.sgd(rate), optim.average(1, 2))),
     Made(
         "clip_by_norm",
         lambda rate=0.1, norm=1.0: optim.chain(optim.clip_by_norm(norm), optim.sgd(rate)),
@@ -110,6 +113,12 @@ OPTIMIZERS = [
             optim.gradient_noise(jax.random.key(0), variance, decay), optim.sgd(rate)
         ),
     ),
+    Made(
+        "dilution",
+        lambda rate=0.1, fraction=0.5: optim.chain(
+            optim.sgd(rate), optim.dilution(jax.random.key(0), fraction)
+        ),
+    ),
     Made("l1", lambda rate=0.1, strength=0.1: optim.chain(optim.l1(strength), optim.sgd(rate))),
     Made("l2", lambda rate=0.1, strength=0.1: optim.chain(optim.l2(strength), optim.sgd(rate))),
     Made(
@@ -129,6 +138,13 @@ OPTIMIZERS = [
     ),
     Made("schedule_free", lambda rate=0.1, decay=0.8: optim.schedule_free(optim.sgd(rate), decay)),
     Made("skip_nonfinite", lambda rate=0.1: optim.skip_nonfinite(optim.adam(rate))),
+    Made("rewind_nonfinite", lambda rate=0.1: optim.rewind_nonfinite(optim.adam(rate), 2)),
+    Made("sam", lambda rate=0.1, radius=0.5: optim.sam(optim.sgd(rate), radius)),
+    Made("delayed", lambda rate=0.1: optim.delayed(optim.adam(rate), 1)),
+    Made(
+        "layerwise_decay",
+        lambda rate=0.1, decay=0.8: optim.layerwise_decay(optim.sgd(rate), ["*/w", "*/b"], decay),
+    ),
     Made("freeze", lambda rate=0.1: optim.select({"*/b": optim.freeze(), "*": optim.sgd(rate)})),
     Made("select", lambda rate=0.1: optim.select({"*/b": optim.sgd(rate), "*": optim.adam(rate)})),
     Made(
