@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("nn", "optim", "train")
 EXTRAS = {
     "equinox", "flax", "grain", "haiku", "IPython", "ipywidgets", "jax2onnx", "keras", "matplotlib",
-    "optuna", "orbax", "pandas", "PIL", "sacrebleu", "scipy.optimize", "sklearn", "tensorboardX",
-    "tensorflow", "torch", "torchvision", "treescope", "tyro",
+    "onnx", "onnxruntime", "optuna", "orbax", "pandas", "PIL", "sacrebleu", "scipy.optimize",
+    "sklearn", "tensorboardX", "tensorflow", "torch", "torchvision", "treescope", "tyro",
 }  # fmt: skip
 LOOK = """
 import json, sys

@@ -32,3 +32,6 @@ from .checkpoint import save as save
 from .display import plot_confusion as plot_confusion
 from .display import plot_history as plot_history
 from .display import plot_images as plot_images
+from .export import export_onnx as export_onnx
+from .export import export_stablehlo as export_stablehlo
+from .export import load_stablehlo as load_stablehlo

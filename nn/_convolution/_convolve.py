@@ -75,10 +75,12 @@ def by_patches(
     return lax.collapse(lax.map(jax.checkpoint(some, prevent_cse=False), parts), 0, 2)
 
 
-def _turns(x: jax.Array, w: jax.Array, stride: Axes) -> int:
+def _turns(x: Any, w: jax.Array, stride: Axes) -> int:
     """Return in how many turns to take the batch: a divisor of it, near to what would be best."""
     window, n = math.prod(w.shape[:-2]), x.shape[0]
     if window == 1 or window * x.shape[-1] < 2 * w.shape[-1]:
+        return 1
+    if not isinstance(n, int):  # exported for a batch of any size
         return 1
     positions = math.prod(-(-size // s) for size, s in zip(x.shape[1:-1], stride, strict=True))
     wanted = max(n * positions * window * x.shape[-1] * x.dtype.itemsize / _CACHE, 1)

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -328,6 +329,17 @@ def test_starts_with_unit_variance():
 def test_a_single_integer_takes_its_rank_from_x():
     x = jnp.zeros((1, 5, 5, 5, 2))
     assert conv(3, 2).init(jax.random.key(0), x).params["w"].shape == (2, 2, 2, 2, 3)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_it_is_exported_for_a_batch_of_any_size(groups):
+    layer = conv(8, 3, groups=groups, stride=2)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(5, 6, 7, 4)))
+    variables = layer.init(jax.random.key(0), x)
+    (batch,) = jax.export.symbolic_shape("batch")
+    spec = jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype)
+    program = jax.export.export(jax.jit(lambda x: layer(variables, x)), platforms=("cpu", "tpu"))
+    np.testing.assert_allclose(program(spec).call(x), layer(variables, x), rtol=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -13,10 +14,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import tqdm.auto
 from safetensors.numpy import load_file
 
 from laminax import nn, train
-from laminax.train.cli import main
+from laminax.train.cli import _RECIPES, main
 from laminax.train.recipes import digits
 
 TINY = ["--model", "mlp", "--epochs", "1", "--seed", "3"]
@@ -170,3 +172,73 @@ def test_the_summary_tells_the_published_multiply_adds(capsys):
 def test_a_model_that_imagenet_does_not_have():
     with pytest.raises(SystemExit, match="imagenet has no model 'mlp'; choose from alexnet, vgg11"):
         main(["summary", "imagenet", "--model", "mlp"])
+
+
+def run_with(args, capsys):
+    """The status that the command ends with, and what it prints."""
+    with pytest.raises(SystemExit) as ended:
+        main(args)
+    return ended.value.code, capsys.readouterr().out
+
+
+def test_help_tells_the_recipes_and_the_exit_status(capsys):
+    status, out = run_with(["--help"], capsys)
+    assert not status
+    for number in ("0 done", "1 a bad setting", "2 a command line", "130 interrupted"):
+        assert number in " ".join(out.split())
+    status, out = run_with(["train", "--help"], capsys)
+    assert not status
+    told = " ".join(out.replace("│", " ").split())
+    for name, recipe in _RECIPES.items():
+        assert f"• {name} {recipe.Config.__doc__}" in told
+
+
+@pytest.mark.parametrize("name", _RECIPES)
+def test_a_recipe_is_run_with_its_own_settings(name, monkeypatch):
+    given = []
+    monkeypatch.setattr(_RECIPES[name], "main", given.append)
+    main(["train", name, "--seed", "7"])
+    assert given == [_RECIPES[name].Config(seed=7)]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_it_prints_a_script_that_completes(shell, capsys):
+    status, out = run_with(["--tyro-print-completion", shell], capsys)
+    assert not status
+    assert "laminax" in out
+    if shell == "bash":
+        script = f"{out}\ncomplete -p laminax"
+        assert (
+            subprocess.run(["bash", "-c", script], check=False, capture_output=True).returncode == 0
+        )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_reports_and_ends_in_status_130(number, capsys, monkeypatch):
+    class Bar(tqdm.auto.tqdm):
+        signals = [number]
+
+        def update(self, steps):
+            if self.signals:
+                signal.raise_signal(self.signals.pop())
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    status, out = run_with(["train", "digits", *TINY[:2], "--epochs", "9999"], capsys)
+    assert status == 130
+    assert re.search(r"digits: test accuracy .* after 0 epochs .*\(interrupted\)", out)
+
+
+def test_an_interrupt_ends_all_folds(capsys, monkeypatch):
+    fits = []
+
+    def fit(*args, **options):
+        fits.append(args)
+        return train.Result(None, train.History(), None, True)
+
+    x = np.zeros((4, 16, 16, 1), np.uint8)
+    data = train.data.Segmentation("membrane", x, x[..., 0].astype(np.int32), ("no", "yes"))
+    monkeypatch.setattr(train.data, "membrane", lambda: data)
+    monkeypatch.setattr(train, "fit", fit)
+    status, _ = run_with(["train", "membrane", "--folds", "2", "--tile", "8"], capsys)
+    assert status == 130
+    assert len(fits) == 1
