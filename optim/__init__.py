@@ -61,6 +61,7 @@ from ._plots import plot_paths as plot_paths
 from ._plots import plot_schedule as plot_schedule
 from ._rate import RateState as RateState
 from ._rate import rate as rate
+from ._rate import rates as rates
 from ._rate import scale_by_rate as scale_by_rate
 from ._regularizers import elastic as elastic
 from ._regularizers import l1 as l1
@@ -75,6 +76,7 @@ from ._schedules import join as join
 from ._schedules import warmup as warmup
 from ._select import Match as Match
 from ._select import Matches as Matches
+from ._select import SelectState as SelectState
 from ._select import freeze as freeze
 from ._select import matches as matches
 from ._select import select as select

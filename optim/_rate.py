@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from ._delayed import DelayedState
 from ._plateau import PlateauState
 from ._schedules import Schedule, as_schedule
+from ._select import SelectState
 
 
 class RateState(NamedTuple):
@@ -78,6 +79,34 @@ def rate(opt_state: optax.OptState) -> jax.Array | None:
     if found is None or not scales:
         return found
     return found * jnp.asarray(math.prod(scales), jnp.float32)
+
+
+def rates(opt_state: optax.OptState) -> dict[str, jax.Array]:
+    """The learning rates by name: "rate", or "rate encoder/*" and so on for the groups of `select`.
+
+    Each as `rate` reads it, so that a training loop can log them all; {} where there is none.
+
+    >>> import jax.numpy as jnp
+    >>> from laminax.optim import select, sgd
+    >>> optimizer = select({"encoder": sgd(0.125), "*": sgd(0.5)})
+    >>> state = optimizer.init({"encoder": jnp.zeros(2), "head": jnp.zeros(2)})
+    >>> {name: float(rate) for name, rate in rates(state).items()}
+    {'rate encoder': 0.125, 'rate *': 0.5}
+    """
+    nodes = jax.tree.leaves(opt_state, is_leaf=lambda node: isinstance(node, SelectState))
+    groups = {
+        f"rate {pattern}": rate(_replaced(opt_state, node, node.groups[i]))
+        for node in nodes
+        if isinstance(node, SelectState)
+        for i, pattern in enumerate(node.patterns)
+    }
+    found = groups if groups else {"rate": rate(opt_state)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _replaced(tree: Any, node: Any, by: Any) -> Any:
+    """The tree with `by` where `node` stands, so that what scales them all is seen with each."""
+    return jax.tree.map(lambda at: by if at is node else at, tree, is_leaf=lambda at: at is node)
 
 
 def _rate_of(node: Any) -> jax.Array | None:

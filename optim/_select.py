@@ -9,7 +9,7 @@ import html
 import logging
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -50,6 +50,17 @@ class Matches:
     def _repr_html_(self) -> str:
         lines = [_html_row("th", _HEAD), *(_html_row("td", _cells(row)) for row in self.rows)]
         return f"<table>{''.join(lines)}</table>"
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class SelectState:
+    """What `select` keeps."""
+
+    patterns: tuple[str, ...] = field(metadata={"static": True})
+    """The pattern of each group."""
+    groups: dict[int, optax.OptState]
+    """By its place among the patterns, the state of each group's transform."""
 
 
 def matches(patterns: Iterable[str], params: optax.Params) -> Matches:
@@ -110,14 +121,24 @@ def select(
     )
     logged: set[str] = set()  # init is traced more than once; the same table is logged once
 
-    def init(params: optax.Params) -> optax.OptState:
+    def init(params: optax.Params) -> SelectState:
         table = str(_matches("select", patterns, params))
         if table not in logged:
             logged.add(table)
             logging.getLogger("laminax").info("select:\n%s", table)
-        return inner.init(params)
+        return SelectState(patterns, inner.init(params).inner_states)
 
-    return optax.GradientTransformationExtraArgs(init, inner.update)
+    def update(
+        updates: optax.Updates,
+        state: SelectState,
+        params: optax.Params | None = None,
+        **extra: Any,
+    ) -> tuple[optax.Updates, SelectState]:
+        before = optax.transforms.PartitionState(state.groups)
+        updates, after = inner.update(updates, before, params, **extra)
+        return updates, SelectState(patterns, after.inner_states)
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def freeze() -> optax.GradientTransformationExtraArgs:

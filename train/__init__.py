@@ -3,8 +3,13 @@
 from . import data as data
 from ._callback import Callback as Callback
 from ._callback import View as View
+from ._callbacks import log_jsonl as log_jsonl
+from ._callbacks import log_tensorboard as log_tensorboard
 from ._evaluate import evaluate as evaluate
 from ._evaluate import predict as predict
+from ._find_rate import RateCurve as RateCurve
+from ._find_rate import find_rate as find_rate
+from ._find_rate import plot_rates as plot_rates
 from ._history import History as History
 from ._layout import Layout as Layout
 from ._layouts import data_parallel as data_parallel

@@ -168,8 +168,7 @@ class Run:
             if self.best is None or means["loss"] < self.record.best_loss:
                 self.record.best_row, self.record.best_loss = self.record.rows, means["loss"]
                 self.best = copied(self.state.variables)
-        rate = optim.rate(self.state.opt_state)
-        row |= {} if rate is None else {"rate": float(rate)}
+        row |= {name: float(rate) for name, rate in optim.rates(self.state.opt_state).items()}
         row["seconds"] = time.perf_counter() - self._began
         self.record.history.append(row)
         self.record.totals = Totals()

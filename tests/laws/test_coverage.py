@@ -23,9 +23,9 @@ NOT_ROWS = {
     "optim": {
         "AdafactorState", "AverageState", "DelayedState", "DeviationState", "Factors",
         "LookaheadState", "Match", "Matches", "NoiseState", "PlateauState", "RateState",
-        "RewindState", "RpropState", "Schedule", "ScheduleFreeState", "SquareState", "Stacked",
+        "RewindState", "RpropState", "Schedule", "SelectState", "ScheduleFreeState", "SquareState", "Stacked",
         "apply_updates", "evaluated", "is_robbins_monro", "match", "matches", "paths",
-        "plot_paths", "plot_schedule", "rate",
+        "plot_paths", "plot_schedule", "rate", "rates",
     },
     "curvature": {"Minimum", "gnvp", "hvp"},
 }  # fmt: skip

@@ -82,3 +82,23 @@ def test_scale_by_rate_multiplies_in_float32(dtype):
 def test_scale_by_rate_refuses_a_negative_rate():
     with pytest.raises(ValueError, match="scale_by_rate: rate is -1"):
         optim.scale_by_rate(-1.0)
+
+
+def test_rates_are_told_for_each_group_and_scaled_by_what_scales_all():
+    groups = {"encoder/*": optim.sgd(0.125), "*": optim.momentum(0.5)}
+    optimizer = optim.chain(optim.select(groups), optim.reduce_on_plateau(0.5, 1))
+    state = optimizer.init(PARAMS)
+    for _ in range(2):  # the second loss is no better: both rates are halved
+        _, state = optimizer.update(PARAMS, state, PARAMS, value=1.0)
+    told = {name: float(rate) for name, rate in jax.jit(optim.rates)(state).items()}
+    assert told == {"rate encoder/*": 0.0625, "rate *": 0.25}
+    assert float(optim.rate(state)) == 0.0625
+
+
+def test_groups_without_a_rate_are_left_out():
+    frozen = optim.select({"encoder/*": optim.freeze(), "*": optim.sgd(0.5)}).init(PARAMS)
+    assert {name: float(rate) for name, rate in optim.rates(frozen).items()} == {"rate *": 0.5}
+    assert {k: float(v) for k, v in optim.rates(optim.sgd(0.5).init(PARAMS)).items()} == {
+        "rate": 0.5
+    }
+    assert optim.rates(optim.freeze().init(PARAMS)) == {}

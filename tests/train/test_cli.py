@@ -215,12 +215,12 @@ def test_it_prints_a_script_that_completes(shell, capsys):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_training_reports_and_ends_in_status_130(number, capsys, monkeypatch):
-    class Bar(tqdm.auto.tqdm):
-        signals = [number]
+    signals = [number]
 
+    class Bar(tqdm.auto.tqdm):
         def update(self, steps):
-            if self.signals:
-                signal.raise_signal(self.signals.pop())
+            if signals:
+                signal.raise_signal(signals.pop())
 
     monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
     status, out = run_with(["train", "digits", *TINY[:2], "--epochs", "9999"], capsys)
@@ -242,3 +242,53 @@ def test_an_interrupt_ends_all_folds(capsys, monkeypatch):
     status, _ = run_with(["train", "membrane", "--folds", "2", "--tile", "8"], capsys)
     assert status == 130
     assert len(fits) == 1
+
+
+def test_a_run_goes_on_from_its_folder(tmp_path, capsys):
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    main(["train", "digits", "--model", "mlp", "--epochs", "2", "--out", str(whole)])
+    settings = ["train", "digits", "--model", "mlp", "--epochs", "2", "--out", str(part)]
+
+    def stop(event, view):
+        if event == "row":
+            raise RuntimeError("power cut")
+
+    fit = train.fit
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "fit", lambda *args, **more: fit(*args, **more, callbacks=[stop]))
+        with pytest.raises(RuntimeError, match="power cut"):
+            main(settings)
+    with pytest.raises(SystemExit, match="holds the checkpoints of a run; go on with it"):
+        main(settings)
+    with pytest.raises(SystemExit, match=r"other settings: epochs was 2, now 3; go on with its"):
+        main([*settings, "--resume", "--epochs", "3"])
+    main(["resume", str(part)])
+    results = [json.loads((out / "result.json").read_text()) for out in (whole, part)]
+    assert results[0] == results[1]
+    variables = [load_file(out / "variables.safetensors") for out in (whole, part)]
+    assert all(np.array_equal(variables[0][name], variables[1][name]) for name in variables[0])
+    capsys.readouterr()
+    main(["verify", str(part)])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 3 and all(": whole, " in line for line in lines)
+    damaged = part / "variables.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(part)])
+    assert ended.value.code == 1
+    assert f"{damaged}: restore: {damaged} is damaged" in capsys.readouterr().out
+
+
+def test_what_cannot_be_resumed_or_verified_says_so(tmp_path):
+    with pytest.raises(SystemExit, match=r"config\.json is missing; give the --out"):
+        main(["resume", str(tmp_path)])
+    (tmp_path / "config.json").write_text(json.dumps({"recipe": "own", "rate": 1.0}))
+    with pytest.raises(SystemExit, match=r"is of 'own', which is no recipe of addition, .*resume"):
+        main(["resume", str(tmp_path)])
+    (tmp_path / "config.json").write_text(json.dumps({"recipe": "digits", "rate": 1.0}))
+    with pytest.raises(SystemExit, match="has the settings rate, but digits now takes others"):
+        main(["resume", str(tmp_path)])
+    with pytest.raises(SystemExit, match="holds no checkpoint"):
+        main(["verify", str(tmp_path)])
