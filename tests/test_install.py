@@ -12,9 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("nn", "optim", "train")
 EXTRAS = {
-    "equinox", "flax", "grain", "haiku", "IPython", "ipywidgets", "jax2onnx", "keras", "matplotlib",
-    "onnx", "onnxruntime", "optuna", "orbax", "pandas", "PIL", "sacrebleu", "scipy.optimize",
-    "sklearn", "tensorboardX", "tensorflow", "torch", "torchvision", "treescope", "tyro",
+    "datasets", "equinox", "flax", "grain", "haiku", "IPython", "ipywidgets", "jax2onnx", "keras",
+    "matplotlib", "onnx", "onnxruntime", "optuna", "orbax", "pandas", "PIL", "pyarrow", "sacrebleu",
+    "scipy.optimize", "sklearn", "tensorboardX", "tensorflow", "tokenizers", "torch", "torchvision",
+    "treescope", "tyro",
 }  # fmt: skip
 LOOK = """
 import json, sys

@@ -1,6 +1,7 @@
 """Training as pure steps over one training state."""
 
 from . import data as data
+from ._augmented import augmented as augmented
 from ._callback import Callback as Callback
 from ._callback import View as View
 from ._callbacks import log_jsonl as log_jsonl

@@ -113,7 +113,8 @@ class Resident:
         leaves = jax.tree.leaves(self._data)
         some = max(1, self.examples // _CHECKED)
         sums = [zlib.crc32(np.ascontiguousarray(np.asarray(a[::some])).data) for a in leaves]
-        return [[*described(leaf), crc] for leaf, crc in zip(leaves, sums, strict=True)]
+        columns = zip(leaves, sums, strict=True)
+        return [[str(leaf.dtype), list(leaf.shape), crc] for leaf, crc in columns]
 
     def close(self) -> None:
         """Nothing to let go of."""
@@ -158,8 +159,8 @@ class Streaming:
         return self._positions[self._taken - 1] if self._taken else self._position
 
     def fingerprint(self) -> Any:
-        """Shapes and dtypes of a batch."""
-        return [described(leaf) for leaf in jax.tree.leaves(self.spec)]
+        """Dtypes and ranks of a batch: its shape may differ from that of another."""
+        return [[str(leaf.dtype), len(leaf.shape)] for leaf in jax.tree.leaves(self.spec)]
 
     def close(self) -> None:
         """Stop reading ahead."""
@@ -201,31 +202,36 @@ class Streaming:
         return None
 
 
-def described(leaf: Any) -> list[Any]:
-    """Dtype and shape, as JSON."""
-    return [str(leaf.dtype), list(leaf.shape)]
-
-
 def _read_ahead(source: Source) -> Iterator[tuple[Batch, list[Any]]]:
     """Yield blocks of stacked batches, each with the source's state after every batch of it.
 
-    All blocks have the length of the first, so that one program serves them; where a finite stream
-    ends, the last one is filled up with its last batch, which is never taken.
+    All blocks have one length, so that one program serves them; one that is cut short, by the end
+    of the stream, is filled up with its last batch, which is never taken. Where batches come in
+    several shapes, from then on each is a block of its own, and each shape has its program.
     """
     batches: list[Batch] = []
     positions: list[Any] = []
     steps = 0
     while (batch := next(source, None)) is not None:
-        batches.append(jax.tree.map(np.asarray, batch))
+        batch = jax.tree.map(np.asarray, batch)
+        if batches and _shapes(batch) != _shapes(batches[-1]):
+            yield _stacked(batches, steps), positions
+            batches, positions, steps = [], [], 1
+        batches.append(batch)
         positions.append(source.state())
-        size = sum(leaf.nbytes for leaf in jax.tree.leaves(batches[0]))
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(batch))
         steps = steps or max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // max(size, 1)))
         if len(batches) == steps:
-            yield _stacked(batches), positions
+            yield _stacked(batches, steps), positions
             batches, positions = [], []
     if batches:
-        yield _stacked(batches + batches[-1:] * (steps - len(batches))), positions
+        yield _stacked(batches, steps), positions
 
 
-def _stacked(batches: list[Batch]) -> Batch:
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
+def _shapes(batch: Batch) -> list[tuple[int, ...]]:
+    return [leaf.shape for leaf in jax.tree.leaves(batch)]
+
+
+def _stacked(batches: list[Batch], steps: int) -> Batch:
+    filled = batches + batches[-1:] * (steps - len(batches))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *filled)

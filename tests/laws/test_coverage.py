@@ -23,7 +23,8 @@ NOT_ROWS = {
     "optim": {
         "AdafactorState", "AverageState", "DelayedState", "DeviationState", "Factors",
         "LookaheadState", "Match", "Matches", "NoiseState", "PlateauState", "RateState",
-        "RewindState", "RpropState", "Schedule", "SelectState", "ScheduleFreeState", "SquareState", "Stacked",
+        "RewindState", "RpropState", "Schedule", "ScheduleFreeState", "SelectState", "SquareState",
+        "Stacked",
         "apply_updates", "evaluated", "is_robbins_monro", "match", "matches", "paths",
         "plot_paths", "plot_schedule", "rate", "rates",
     },

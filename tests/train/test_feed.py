@@ -196,3 +196,50 @@ def test_microbatches_come_to_the_same():
     ]
     w = [np.asarray(result.variables.params["w"]) for result in results]
     np.testing.assert_allclose(*w, rtol=1e-5)
+
+
+class Lengths:
+    """Sequences of two lengths, padded batch by batch, in no order."""
+
+    batch_size, examples = 8, 64
+
+    def __init__(self):
+        self.step = 0
+
+    def __next__(self):
+        random = np.random.default_rng(self.step)
+        length = (3, 3, 5, 3, 5, 5, 3)[self.step % 7]
+        self.step += 1
+        x = random.normal(size=(8, length, 2)).astype(np.float32)
+        return x, x.sum((1, 2))[:, None], {"lengths": np.full(8, length, np.int32)}
+
+    def state(self):
+        return self.step
+
+    def restore(self, state):
+        self.step = state
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 8, 15])
+def test_batches_of_several_shapes_train_and_go_on(step, tmp_path, compiles):
+    model = nn.serial(nn.lstm(4), lambda h: h.mean(1), nn.dense(1))
+    objective = train.supervised(model, nn.losses.squared_error)
+    run = functools.partial(train.fit, objective, ADAM, Lengths(), epochs=2, progress=False)
+    whole = train.fit(objective, ADAM, Lengths(), epochs=2, progress=False)
+    assert compiles.count("jit(chunk)") == 3  # blocks of three, then of one in two shapes
+    policy = train.Checkpoints(steps=step, keep=99)
+
+    def stop(event, view):
+        if event == "row" and view.step == 16:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run(out=tmp_path, checkpoints=policy, callbacks=[stop])
+    for path in (tmp_path / "checkpoints").iterdir():
+        if int(path.stem) > step:
+            path.unlink()
+    rest = train.fit(
+        objective, ADAM, Lengths(), epochs=2, progress=False, out=tmp_path, resume=True
+    )
+    assert told(rest)[1]["step"] == told(whole)[1]["step"]
+    np.testing.assert_allclose(rest.history["loss"], whole.history["loss"], rtol=1e-6)

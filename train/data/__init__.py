@@ -1,19 +1,42 @@
-"""The data stream, splits and data sets."""
+"""The data stream, sources of batches, splits and data sets."""
 
+from . import augment as augment
+from ._audio import Sound as Sound
+from ._audio import log_mel as log_mel
+from ._audio import read_wav as read_wav
+from ._bucketed import bucketed as bucketed
+from ._byte_pairs import BytePairs as BytePairs
+from ._cifar import cifar10 as cifar10
+from ._cora import Graph as Graph
+from ._cora import cora as cora
 from ._datasets import DataSet as DataSet
 from ._datasets import digits as digits
 from ._datasets import mnist as mnist
 from ._idx import read_idx as read_idx
+from ._image_folder import Images as Images
+from ._image_folder import image_folder as image_folder
+from ._indexed import indexed as indexed
+from ._iterated import iterated as iterated
 from ._membrane import Segmentation as Segmentation
 from ._membrane import membrane as membrane
+from ._multi30k import Translations as Translations
+from ._multi30k import multi30k as multi30k
+from ._multi30k import read_lines as read_lines
+from ._sampling import class_weights as class_weights
+from ._sampling import weighted_index as weighted_index
 from ._source import Source as Source
+from ._source import mapped as mapped
 from ._split import rows as rows
 from ._split import split as split
+from ._standardizer import Standardizer as Standardizer
 from ._stream import gather as gather
 from ._stream import index as index
 from ._stream import padded_batches as padded_batches
 from ._stream import steps_until as steps_until
+from ._tables import Categories as Categories
+from ._tables import read_table as read_table
 from ._text import Characters as Characters
 from ._text import Text as Text
 from ._text import tiny_shakespeare as tiny_shakespeare
 from ._text import windows as windows
+from ._words import Words as Words

@@ -42,7 +42,7 @@ def download(urls: Sequence[str], path: Path, content: Content) -> None:
         except (OSError, HTTPException, ValueError) as error:
             failures.append(f"{url}: {error}")
         else:
-            return _put(path, data)
+            return put(path, data)
     reasons = "\n  ".join(failures)
     raise OSError(
         f"download: cannot get {path.name}:\n  {reasons}\nCheck the network, or put the file at"
@@ -70,7 +70,12 @@ def _unpacked(data: bytes, content: Content) -> bytes:
         raise ValueError(f"{len(data)} bytes that do not unpack ({error})") from error
 
 
-def _put(path: Path, data: bytes) -> None:
+def put(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all, and the folders above it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:

@@ -22,7 +22,7 @@ def located(name: str, files: Mapping[str, Content], mirrors: Sequence[str]) -> 
         OSError: the download failed.
     """
     if os.environ.get("LAMINAX_DATA"):
-        return given(name, files)
+        return given(name, files, else_downloaded=True)
     paths = []
     for file, content in files.items():
         path = cache_folder() / name / (file if file.endswith(".txt") else f"{file}.gz")
@@ -32,8 +32,13 @@ def located(name: str, files: Mapping[str, Content], mirrors: Sequence[str]) -> 
     return paths
 
 
-def given(name: str, files: Iterable[str]) -> list[Path]:
+def given(name: str, files: Iterable[str], *, else_downloaded: bool = False) -> list[Path]:
     """Return the paths of files in `$LAMINAX_DATA/name`, each plain or `.gz`.
+
+    Args:
+        name: of the data set and its folder.
+        files: their names.
+        else_downloaded: whether they would be downloaded if that variable were not set.
 
     Raises:
         FileNotFoundError: the variable is not set, or a folder or file is missing.
@@ -44,19 +49,18 @@ def given(name: str, files: Iterable[str]) -> list[Path]:
             f"{name}: cannot be downloaded; put it into a folder {name} and set LAMINAX_DATA to "
             "the folder around it."
         )
+    unset = ", or unset LAMINAX_DATA to have it downloaded" if else_downloaded else ""
     folder = Path(place).expanduser() / name
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"{name}: no folder {folder}, which LAMINAX_DATA names; put its files there, or"
-            " unset LAMINAX_DATA to have them downloaded."
+            f"{name}: no folder {folder}, which LAMINAX_DATA names; put its files there{unset}."
         )
     paths = []
     for file in files:
         found = [path for path in (folder / file, folder / f"{file}.gz") if path.is_file()]
         if not found:
             raise FileNotFoundError(
-                f"{name}: {folder} holds neither {file} nor {file}.gz; add the file, or unset"
-                " LAMINAX_DATA to have it downloaded."
+                f"{name}: {folder} holds neither {file} nor {file}.gz; add the file{unset}."
             )
         paths.append(found[0])
     return paths

@@ -52,8 +52,11 @@ def index(key: jax.Array, step: ArrayLike, batch_size: int, n: int) -> jax.Array
 
     Source: J. Black and P. Rogaway, Ciphers with Arbitrary Finite Domains, 2002.
     """
-    _check(key, step, batch_size, n)
-    rows: jax.Array = _index(key, jnp.asarray(step, dtype=jnp.uint32), batch_size, n)
+    check_stream("index", key, batch_size, n)
+    if isinstance(step, int) and not 0 <= step < 2**32:
+        raise ValueError(f"index: step is {step}; steps are counted from 0 to 2**32 - 1.")
+    step = jnp.asarray(step, dtype=jnp.uint32)
+    rows: jax.Array = _index(key, step, int(batch_size), int(n))
     return rows
 
 
@@ -171,15 +174,14 @@ def _hash(x: jax.Array, key: jax.Array) -> jax.Array:
     return (h ^ (h >> np.uint32(16))) >> np.uint32(8)
 
 
-def _check(key: jax.Array, step: ArrayLike, batch_size: int, n: int) -> None:
+def check_stream(where: str, key: jax.Array, batch_size: int, n: int) -> None:
+    """Raise unless there is a stream of these batches: one typed key, sizes in range."""
     dtype = getattr(key, "dtype", None)
     if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key) or key.shape != ():
         raise TypeError(
-            f"index: key is {key!r}; it must be one typed key: make it with jax.random.key(seed)."
+            f"{where}: key is {key!r}; it must be one typed key: make it with jax.random.key(seed)."
         )
-    _check_sizes("index", batch_size, n)
-    if isinstance(step, int) and not 0 <= step < 2**32:
-        raise ValueError(f"index: step is {step}; steps are counted from 0 to 2**32 - 1.")
+    _check_sizes(where, batch_size, n)
 
 
 def _check_sizes(where: str, batch_size: int, n: int) -> None:
@@ -188,7 +190,7 @@ def _check_sizes(where: str, batch_size: int, n: int) -> None:
             f"{where}: the data holds n = {n} examples; between 1 and 2**30 - 1 are supported."
             " Give at least one example, or split larger data."
         )
-    if not 1 <= batch_size < _EXAMPLES:
+    if not isinstance(batch_size, int | np.integer) or not 1 <= batch_size < _EXAMPLES:
         raise ValueError(
             f"{where}: batch_size is {batch_size}; it must be an integer from 1 to 2**30 - 1,"
             " 32 or 128 for example."
