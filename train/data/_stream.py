@@ -73,7 +73,10 @@ def gather(data: Tree, rows: jax.Array) -> Tree:
     """
 
     def take(a: ArrayLike) -> jax.Array:
-        return jnp.asarray(a).at[rows].get(mode="promise_in_bounds")
+        a = jnp.asarray(a)
+        # On a CPU a row of one axis is copied as a piece, one of several element by element.
+        flat = a.reshape(a.shape[0], -1) if a.ndim > 2 else a
+        return flat.at[rows].get(mode="promise_in_bounds").reshape(*rows.shape, *a.shape[1:])
 
     taken: Tree = jax.tree.map(take, data)
     return taken

@@ -33,7 +33,11 @@ def test_lines_of_files(tmp_path):
     assert read_lines(path) == ["", ""]
 
 
-@pytest.mark.parametrize("raw", [b"\xff\xfe", b"\x1f\x8bnot gzip", gzip.compress(b"cut off")[:-9]])
+@pytest.mark.parametrize(
+    "raw",
+    [b"\xff\xfe", b"\x1f\x8bnot gzip", gzip.compress(b"cut off")[:-9]],
+    ids=["no text", "no gzip", "cut off"],
+)
 def test_damaged_files(tmp_path, raw):
     (tmp_path / "text").write_bytes(raw)
     with pytest.raises(ValueError, match=r"read_lines: .*text is damaged or not in UTF-8"):
