@@ -9,7 +9,7 @@ EXTRAS_test := [test]
 EXTRAS_lint := [lint,viz]
 EXTRAS_notebook := [notebook]
 
-.PHONY: help train test test-slow lint notebooks bench zoo clean broken
+.PHONY: help train test test-slow lint notebooks bench zoo sweep clean broken
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -39,6 +39,9 @@ bench: .venv-bench/.installed-bench  ## time the peers side by side into benchma
 
 zoo: .venv-bench/.installed-bench  ## time each model beside its torch equivalent into benchmarks/ZOO.md
 	.venv-bench/bin/python -m benchmarks.zoo $(BENCH_ARGS)
+
+sweep: .venv-bench/.installed-bench  ## time a sweep beside trainings one by one into benchmarks/SWEEP.md
+	.venv-bench/bin/python -m benchmarks.sweep $(BENCH_ARGS)
 
 clean:  ## remove the environments, caches and build outputs
 	rm -rf .venv .venv-bench build dist *.egg-info

@@ -25,7 +25,7 @@ class Progress:
                 desc="compiling",
             )
 
-    def start(self, taken: int) -> None:
+    def start(self, taken: int = 0) -> None:
         """Say that what came before was compilation, which no rate or remaining time counts.
 
         `taken` are the steps that a resumed run had behind it.

@@ -85,6 +85,23 @@ def init(
     return state
 
 
+def first_state(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    batch: Any,
+    variables: Variables | None,
+    seed: jax.Array,
+) -> TrainState:
+    """Return what `init` does, to be traced; of the batch only shapes and dtypes are read."""
+    key = jax.random.key(seed)
+    if variables is None:
+        variables = objective.init(key, batch)
+    params, state = _strong(Variables(*variables))
+    return TrainState(
+        jnp.zeros((), jnp.int32), params, state, _strong(optimizer.init(params)), _strong(key)
+    )
+
+
 def copied(tree: Any) -> Any:
     """Return a copy of every leaf, so that donating the one never invalidates the other."""
     return _copied(tree)
@@ -111,13 +128,8 @@ def _init(
     variables: Variables | None,
     seed: jax.Array,
 ) -> TrainState:
-    key = jax.random.key(seed)
-    if variables is None:
-        variables = objective.init(key, jax.tree.unflatten(spec.treedef, spec.leaves))
-    params, state = _strong(Variables(*variables))
-    made = TrainState(
-        jnp.zeros((), jnp.int32), params, state, _strong(optimizer.init(params)), _strong(key)
-    )
+    batch = jax.tree.unflatten(spec.treedef, spec.leaves)
+    made = first_state(objective, optimizer, batch, variables, seed)
     return made if layout is None else layout.constrain_state(made)
 
 
