@@ -22,6 +22,8 @@ from ._mesh import mesh as mesh
 from ._objective import Aux as Aux
 from ._objective import Objective as Objective
 from ._objective import supervised as supervised
+from ._replay import Replay as Replay
+from ._replay import replay as replay
 from ._report import report as report
 from ._report import run_folder as run_folder
 from ._result import Best as Best
@@ -48,7 +50,9 @@ from ._sweep import uniform as uniform
 from ._variational import importance_weighted as importance_weighted
 from ._variational import variational as variational
 from .checkpoint import Checkpoints as Checkpoints
+from .checkpoint import Partial as Partial
 from .checkpoint import restore as restore
+from .checkpoint import restore_partial as restore_partial
 from .checkpoint import save as save
 from .display import plot_confusion as plot_confusion
 from .display import plot_history as plot_history

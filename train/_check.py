@@ -24,7 +24,7 @@ def check_optimizer(where: str, optimizer: Any) -> None:
     check_kind(where, "optimizer", optimizer, optax.GradientTransformation, repair)
 
 
-def checked_data(where: str, data: Any) -> int:
+def checked_data(where: str, data: Any, *, finite: bool = True) -> int:
     """Return the number of examples in a pytree of arrays.
 
     Raises:
@@ -43,7 +43,8 @@ def checked_data(where: str, data: Any) -> int:
                 f"{where}: data must be numbers, got {leaf.dtype} at {name!r}; encode them, "
                 "classes as integers from 0"
             )
-        _check_finite(where, name, leaf)
+        if finite:
+            _check_finite(where, name, leaf)
     try:
         return rows(data)
     except ValueError as error:

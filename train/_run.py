@@ -194,7 +194,7 @@ class Run:
             f"fit: the loss is {losses[bad[0]]} at step {step} (epoch "
             f"{step * self.rows.batch_size // self.rows.examples + 1}); lower the learning rate or "
             "clip the gradient (optim.clip_by_norm). The run so far is this error's .result, the "
-            "batch's rows its .rows"
+            "batch's rows are its .rows; train.replay to its .step tells what was not finite first"
         )
         error.result, error.step = self.result(), step
         if isinstance(self.feed, Resident):

@@ -58,7 +58,7 @@ def save(
             f" {path / 'checkpoint.safetensors'}."
         )
     writable(path.parent)
-    encoded = {name: encode(name, leaf) for name, leaf in _named(tree).items()}
+    encoded = {name: encode(name, leaf) for name, leaf in named(tree).items()}
     entries = {name: entry for name, (entry, _) in encoded.items()}
     arrays = {name: array for name, (_, array) in encoded.items() if array is not None}
     header = {"laminax": _dump(entries, metadata)}
@@ -91,9 +91,9 @@ def restore(path: str | PathLike[str], template: Tree) -> Tree:
     >>> bool(jax.numpy.all(restored["key"] == jax.random.key(7)))
     True
     """
-    leaves = _named(template)
-    with _reading(Path(path)) as file:
-        entries: dict[str, Entry] = _load(file, Path(path))["leaves"]
+    leaves = named(template)
+    with reading(Path(path)) as file:
+        entries: dict[str, Entry] = load(file, Path(path))["leaves"]
         _fit(Path(path), entries, leaves)
         values = [
             decode(name, entry, None if "value" in entry else file.get_tensor(name), leaves[name])
@@ -109,8 +109,8 @@ def read_metadata(path: str | PathLike[str]) -> dict[str, Any]:
     Raises:
         FileNotFoundError, ValueError: as `restore`.
     """
-    with _reading(Path(path)) as file:
-        metadata: dict[str, Any] = _load(file, Path(path))["metadata"]
+    with reading(Path(path)) as file:
+        metadata: dict[str, Any] = load(file, Path(path))["metadata"]
     return metadata
 
 
@@ -127,15 +127,15 @@ def verify(path: str | PathLike[str]) -> dict[str, str]:
     ...     verify(f"{folder}/last.safetensors")
     {'steps': 'int', 'w': 'float64[2, 3]'}
     """
-    with _reading(Path(path)) as file:
-        entries: dict[str, Entry] = _load(file, Path(path))["leaves"]
+    with reading(Path(path)) as file:
+        entries: dict[str, Entry] = load(file, Path(path))["leaves"]
         for name, entry in entries.items():
             if "value" not in entry:
                 check(name, entry, file.get_tensor(name))
     return {name: stored_spec(entry) for name, entry in sorted(entries.items())}
 
 
-def _named(tree: Any) -> dict[str, Any]:
+def named(tree: Any) -> dict[str, Any]:
     """The leaves by path, in the tree's order."""
     leaves: dict[str, Any] = {}
     for keys, leaf in jax.tree.leaves_with_path(tree):
@@ -184,7 +184,8 @@ def _dump(entries: dict[str, Entry], metadata: Mapping[str, Any] | None) -> str:
     return json.dumps(document | {"sha256": _digest(document)})
 
 
-def _load(file: Any, path: Path) -> dict[str, Any]:
+def load(file: Any, path: Path) -> dict[str, Any]:
+    """The JSON in the header of an open file."""
     text = (file.metadata() or {}).get("laminax")
     if text is None:
         raise ValueError(
@@ -206,7 +207,8 @@ def _load(file: Any, path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Any]:
+def reading(path: Path) -> Iterator[Any]:
+    """Open a file that `save` wrote; what is damaged raises ValueError, naming it."""
     if not path.is_file():
         raise FileNotFoundError(
             f"restore: no file at {path.absolute()}; give the path that was given to save."
