@@ -10,6 +10,8 @@ from laminax import nn, optim, train
 from laminax.train._chunk import LONGEST, Program, chunk
 from laminax.train._feed import Examples, Shuffled
 
+from .broken_runs import bits
+
 RANDOM = np.random.default_rng(0)
 DATA = (
     RANDOM.normal(size=(20, 3)).astype(np.float32),
@@ -22,14 +24,6 @@ OBJECTIVE = train.supervised(
 )
 OPTIMIZER = optim.chain(optim.adam(optim.cosine(0.1, 30)), optim.ema(0.9))
 PROGRAM = Program(OBJECTIVE, OPTIMIZER, Shuffled(6))
-
-
-def bits(tree):
-    raw = [
-        jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a
-        for a in jax.tree.leaves(tree)
-    ]
-    return [np.asarray(a).tobytes() for a in raw]
 
 
 def run(cuts):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from laminax import nn, optim, train
-from laminax.train import _feed, _run
+from laminax.train import _feed
+
+from .broken_runs import Broken, bits, break_at_step, untimed, wait_for_writer
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(40, 3)).astype(np.float32)
@@ -42,16 +44,8 @@ class FromDisk:
         self.step = state["step"]
 
 
-def bits(tree):
-    raw = [
-        jax.random.key_data(a) if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else a
-        for a in jax.tree.leaves(tree)
-    ]
-    return [np.asarray(a).tobytes() for a in raw]
-
-
 def told(result):
-    return bits(result.state), {k: v for k, v in result.history.items() if k != "seconds"}
+    return bits(result.state), untimed(result.history)
 
 
 fit = functools.partial(train.fit, OBJECTIVE, ADAM, progress=False, epochs=6)
@@ -88,24 +82,11 @@ def test_blocks_are_as_large_as_a_transfer_may_be(monkeypatch):
 
 @pytest.mark.parametrize("step", [*range(1, 9), 13, 19])
 def test_a_stream_goes_on_from_the_very_batch(step, tmp_path, monkeypatch):
-    class Broken(BaseException):
-        pass
-
     with monkeypatch.context() as patch:
-        patch.setattr(_run, "_SECONDS", 0.0)
-        land = _run.Run._land
-
-        def broken(self, flying, bar):
-            land(self, flying, bar)
-            if self._read >= step:
-                raise Broken
-
-        patch.setattr(_run.Run, "_land", broken)
+        break_at_step(patch, step)
         with pytest.raises(Broken):
             fit(FromDisk(), out=tmp_path, checkpoints=train.Checkpoints(steps=1))
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and not thread.daemon:
-            thread.join()
+    wait_for_writer()
     assert told(fit(FromDisk(), out=tmp_path, resume=True)) == streamed()
 
 

@@ -12,6 +12,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from laminax import nn, optim, train
 
+from .broken_runs import bits
+
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(40, 3)).astype(np.float32)
 Y = (X @ [[1.0], [-2.0], [0.5]] + 3 + 0.1 * RANDOM.normal(size=(40, 1))).astype(np.float32)
@@ -23,14 +25,6 @@ NOISY = train.supervised(
 ADAM = optim.chain(optim.adam(0.01), optim.ema(0.9))
 fit = functools.partial(train.fit, progress=False)
 noisy = functools.partial(fit, NOISY, ADAM, (X, Y), batch_size=12)
-
-
-def bits(tree):
-    raw = [
-        jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a
-        for a in jax.tree.leaves(tree)
-    ]
-    return [np.asarray(a).tobytes() for a in raw]
 
 
 def scalar(loss):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import jax
@@ -18,6 +17,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from laminax import nn, optim, train
 from laminax.train import _run
 from laminax.train.checkpoint._runs import Lock, checkpoints, newest
+
+from .broken_runs import Broken, bits, break_at_step, untimed, wait_for_writer
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(40, 3)).astype(np.float32)
@@ -47,21 +48,9 @@ options = {"batch_size": 12, "epochs": 6, "validation": VALIDATION, "progress": 
 fit = functools.partial(train.fit, OBJECTIVE, OPTIMIZER, **options)
 
 
-class Broken(BaseException):
-    """As sudden as a power cut: nothing catches it, nothing is written after it."""
-
-
-def bits(tree):
-    raw = [
-        jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a
-        for a in jax.tree.leaves(tree)
-    ]
-    return [np.asarray(a).tobytes() for a in raw]
-
-
 def told(result):
     """All that a run comes to, but for the time it took."""
-    history = {k: v for k, v in result.history.items() if k != "seconds"}
+    history = untimed(result.history)
     variables = bits((result.state, result.best.variables))
     return variables, history, result.best.epoch, result.best.loss
 
@@ -78,28 +67,15 @@ def uninterrupted(devices, microbatches):
     return told(fit(placed(devices), microbatches=microbatches))
 
 
-def break_at_step(monkeypatch, step):
-    """The run ends as soon as so many steps have been read."""
-    monkeypatch.setattr(_run, "_SECONDS", 0.0)  # chunks of one step
-    land = _run.Run._land
-
-    def broken(self, flying, bar):
-        land(self, flying, bar)
-        if self._read >= step:
-            raise Broken
-
-    monkeypatch.setattr(_run.Run, "_land", broken)
-
-
 def break_in_validation(monkeypatch, row):
     validate = _run.scores
     calls = []
 
-    def broken(*args):
+    def broken(*args, **options):
         calls.append(args)
         if len(calls) > row:
             raise Broken
-        return validate(*args)
+        return validate(*args, **options)
 
     monkeypatch.setattr(_run, "scores", broken)
 
@@ -132,26 +108,20 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_bits(step, devices, tmp_p
     data = placed(devices)
     with monkeypatch.context() as patch:
         patch.setattr(_run, "_SECONDS", 0.0)
-        launch = _run.Run._launch
+        advance = _run.Run._advance
 
         def interrupting(self, most):
-            if self.step >= step - 1:
+            if self.step == step - 1 and most:
                 os.kill(os.getpid(), signal.SIGINT)
-            return launch(self, most)
+            return advance(self, most)
 
-        patch.setattr(_run.Run, "_launch", interrupting)
+        patch.setattr(_run.Run, "_advance", interrupting)
         part = fit(data, out=tmp_path)
     assert part.interrupted
     assert int(part.state.step) == step
     result = fit(data, out=tmp_path, resume=True)
     assert told(result) == uninterrupted(devices, 1)
     assert not result.interrupted
-
-
-def wait_for_writer():
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and not thread.daemon:
-            thread.join()
 
 
 def broken_off(tmp_path, monkeypatch):

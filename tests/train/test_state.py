@@ -9,19 +9,12 @@ import pytest
 from laminax import nn, optim, train
 from laminax.train._state import copied, part_key
 
+from .broken_runs import bits
+
 MODEL = nn.serial(nn.dense(4), nn.tanh, nn.dropout(0.5), nn.dense(1))
 OBJECTIVE = train.supervised(MODEL, nn.losses.squared_error)
 OPTIMIZER = optim.chain(optim.adam(0.1), optim.ema(0.9))
 DATA = np.ones((6, 3), np.float32), np.ones((6, 1), np.float32)
-
-
-def bits(tree):
-    """Every leaf as bytes, keys too."""
-    raw = [
-        jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a
-        for a in jax.tree.leaves(tree)
-    ]
-    return [np.asarray(a).tobytes() for a in raw]
 
 
 def test_parameters_are_those_of_the_model_at_the_seed():
