@@ -90,6 +90,12 @@ class Worker:
         self._process.wait()
 
 
+def last_line(reason: Exception) -> str:
+    """Return the end of an error's text, fit for a cell of a table."""
+    lines = [line for line in str(reason).splitlines() if line.strip()]
+    return lines[-1].strip().replace("|", "\\|")[:200]
+
+
 def serve(prepare: Callable[[], tuple[dict[str, Any], Commands]]) -> None:
     """Prepare, tell the first answer, then answer each line of the standard input."""
     channel = os.fdopen(os.dup(1), "w", buffering=1)

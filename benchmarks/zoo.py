@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ._process import AbsentError, EndedError, Worker
+from ._process import AbsentError, EndedError, Worker, last_line
 from ._zoo_cases import CASES, CONTENDERS, case_of
 from ._zoo_report import PARTS, Outcome, Result, head, summary, table
 
@@ -23,7 +23,7 @@ def measure(model: str, options: argparse.Namespace, folder: str) -> Outcome:
             _check_parameters(worker, workers)
             workers.append(worker)
         except (AbsentError, EndedError) as reason:
-            failed[name] = _last_line(reason)
+            failed[name] = last_line(reason)
     rounds = _rounds(workers, options.rounds, failed)
     for worker in workers:
         worker.close()
@@ -49,7 +49,7 @@ def _rounds(workers: list[Worker], n: int, failed: dict[str, str]) -> dict[str, 
             try:
                 answers[worker.name].append(worker.ask("round"))
             except EndedError as reason:
-                failed[worker.name] = _last_line(reason)
+                failed[worker.name] = last_line(reason)
     return {name: found for name, found in answers.items() if name not in failed}
 
 
@@ -65,11 +65,6 @@ def _result(worker: Worker, rounds: list[Any]) -> Result:
         },
         process=start["process"],
     )
-
-
-def _last_line(reason: Exception) -> str:
-    lines = [line for line in str(reason).splitlines() if line.strip()]
-    return lines[-1].strip().replace("|", "\\|")[:200]
 
 
 def main() -> None:

@@ -22,9 +22,12 @@ from ._average import AverageState as AverageState
 from ._average import average as average
 from ._average import ema as ema
 from ._average import evaluated as evaluated
+from ._blocks import Blocks as Blocks
 from ._clip import adaptive_clip as adaptive_clip
 from ._clip import clip_by_norm as clip_by_norm
 from ._clip import clip_by_value as clip_by_value
+from ._compressed import CompressedState as CompressedState
+from ._compressed import compressed as compressed
 from ._cycles import cyclic as cyclic
 from ._cycles import one_cycle as one_cycle
 from ._cycles import warm_restarts as warm_restarts

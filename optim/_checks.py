@@ -90,6 +90,15 @@ def check_params(where: str, params: Any) -> None:
         )
 
 
+def check_transform(where: str, optimizer: Any) -> None:
+    """Raise TypeError for what is no gradient transformation."""
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        name = getattr(optimizer, "__name__", repr(optimizer))
+        raise TypeError(
+            f"{where}: optimizer is {name}; expected a gradient transformation such as adam(1e-3)."
+        )
+
+
 def _known(where: str, name: str, value: ArrayLike) -> float | None:
     """The value as a float, or None for a tracer; anything but one real number raises."""
     if np.shape(value) != ():

@@ -54,7 +54,7 @@ def scale_by_rate(rate: ArrayLike | Schedule) -> optax.GradientTransformationExt
         updates: optax.Updates, state: RateState, params: optax.Params | None = None
     ) -> tuple[optax.Updates, RateState]:
         now = schedule(state.count)
-        scaled = jax.tree.map(lambda leaf: _scale(leaf, now), updates)
+        scaled = _scaled(updates, now)
         count = optax.safe_increment(state.count)
         return scaled, RateState(count, jnp.asarray(now, jnp.float32))
 
@@ -116,6 +116,13 @@ def _rate_of(node: Any) -> jax.Array | None:
     return node.rate if isinstance(node, RateState) else None
 
 
-def _scale(leaf: jax.Array, rate: ArrayLike) -> jax.Array:
-    wide = np.promote_types(leaf.dtype, np.float32)
-    return (-jnp.asarray(rate, wide) * leaf.astype(wide)).astype(leaf.dtype)
+def _scaled(updates: optax.Updates, rate: ArrayLike) -> optax.Updates:
+    down: dict[Any, jax.Array] = {}  # −η in each width, made once for all leaves
+
+    def scale(leaf: jax.Array) -> jax.Array:
+        wide = np.promote_types(leaf.dtype, np.float32)
+        if wide not in down:
+            down[wide] = -jnp.asarray(rate, wide)
+        return (down[wide] * leaf.astype(wide)).astype(leaf.dtype)
+
+    return jax.tree.map(scale, updates)

@@ -38,7 +38,7 @@ def widened(
         # optax mixes integer counts with floats, which strict promotion forbids; all else is in D.
         with jax.numpy_dtype_promotion("standard"):
             wide, state = transform.update(_to(dtype, updates), state, _to(dtype, params), **extra)
-        return jax.tree.map(lambda new, old: new.astype(old.dtype), wide, updates), state
+        return jax.tree.map(_like, wide, updates), state
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -87,8 +87,19 @@ def _real(dtype: Any) -> Any:
 
 
 def _to(dtype: Any, tree: Any) -> Any:
-    def cast(leaf: Any) -> jax.Array:
-        # Complex leaves stay complex: promotion with the real D keeps their kind.
-        return jnp.asarray(leaf, np.promote_types(leaf.dtype, dtype))
+    def cast(leaf: Any) -> Any:
+        # Complex leaves stay complex: promotion with the real D keeps their kind. One that is wide
+        # is left alone: of a thousand leaves the conversions to nothing take time to trace.
+        wide = np.promote_types(leaf.dtype, dtype)
+        return leaf if _is(leaf, wide) else jnp.asarray(leaf, wide)
 
     return jax.tree.map(cast, tree)
+
+
+def _like(new: jax.Array, old: jax.Array) -> jax.Array:
+    return new if _is(new, old.dtype) else new.astype(old.dtype)
+
+
+def _is(leaf: Any, dtype: Any) -> bool:
+    # A weak type would get into the state, and the second step would be another program.
+    return isinstance(leaf, jax.Array) and leaf.dtype == dtype and not leaf.weak_type

@@ -3,7 +3,8 @@
 Of the MNIST benchmark each file holds `setup(data, model, seed) -> Contender`. `model` is "mlp"
 (784-512-512-10) or "cnn" (3×3 convolutions to 32 and 64 channels, no padding, each followed by ReLU
 and a 2×2 max pool, then a dense layer to 10), both with ReLU, in float32, batch 128, Adam with rate
-1e-3. Of the zoo, `zoo_*`, it is `setup(case, data) -> ZooContender`.
+1e-3. Of the zoo, `zoo_*`, it is `setup(case, data) -> ZooContender`, of the optimizers, `optim_*`,
+`setup(optimizer, shapes) -> Updating`.
 """
 
 from collections.abc import Callable
@@ -61,6 +62,21 @@ class ZooContender(NamedTuple):
     parameters: int
     forward: Callable[[], Program]  # evaluation of a batch
     step: Callable[[], Program]  # a training step; asked for after forward
+
+
+class Updates(NamedTuple):
+    """Parameters and the optimizer's state; dropped, it gives their memory back."""
+
+    run: Callable[[int], None]  # so many updates, done when it returns
+    moved: Callable[[], float]  # the distance of the parameters from where they were at first
+
+
+class Updating(NamedTuple):
+    """An optimizer, ready to update."""
+
+    first: float  # s: to compile, else of the first update
+    state: int  # bytes
+    start: Callable[[], Updates]
 
 
 class UnsupportedError(Exception):

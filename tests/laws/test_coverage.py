@@ -21,12 +21,11 @@ NOT_ROWS = {
     "losses": set(),
     "metrics": set(),
     "optim": {
-        "AdafactorState", "AverageState", "DelayedState", "DeviationState", "Factors",
-        "LookaheadState", "Match", "Matches", "NoiseState", "PlateauState", "RateState",
-        "RewindState", "RpropState", "Schedule", "ScheduleFreeState", "SelectState", "SquareState",
-        "Stacked",
-        "apply_updates", "evaluated", "is_robbins_monro", "match", "matches", "paths",
-        "plot_paths", "plot_schedule", "rate", "rates",
+        "AdafactorState", "AverageState", "Blocks", "CompressedState", "DelayedState",
+        "DeviationState", "Factors", "LookaheadState", "Match", "Matches", "NoiseState",
+        "PlateauState", "RateState", "RewindState", "RpropState", "Schedule", "ScheduleFreeState",
+        "SelectState", "SquareState", "Stacked", "apply_updates", "evaluated", "is_robbins_monro",
+        "match", "matches", "paths", "plot_paths", "plot_schedule", "rate", "rates",
     },
     "curvature": {"Minimum", "gnvp", "hvp"},
 }  # fmt: skip

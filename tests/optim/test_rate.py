@@ -102,3 +102,15 @@ def test_groups_without_a_rate_are_left_out():
         "rate": 0.5
     }
     assert optim.rates(optim.freeze().init(PARAMS)) == {}
+
+
+def test_leaves_of_each_dtype_are_scaled_in_their_own_width():
+    with jax.enable_x64(True):
+        transform = optim.scale_by_rate(0.1)
+        dtypes = (jnp.bfloat16, jnp.float64, jnp.float32, jnp.float64)
+        gradients = [jnp.asarray([3.0, -7.0], dtype) for dtype in dtypes]
+        updates, _ = transform.update(gradients, transform.init(gradients))
+        assert [leaf.dtype for leaf in updates] == [leaf.dtype for leaf in gradients]
+        for leaf in (updates[1], updates[3]):
+            np.testing.assert_array_equal(leaf, np.float64(-0.1) * np.array([3.0, -7.0]))
+        np.testing.assert_array_equal(updates[2], np.float32(-0.1) * np.float32([3.0, -7.0]))

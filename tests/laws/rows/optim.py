@@ -145,6 +145,12 @@ OPTIMIZERS = [
         "layerwise_decay",
         lambda rate=0.1, decay=0.8: optim.layerwise_decay(optim.sgd(rate), ["*/w", "*/b"], decay),
     ),
+    Made(
+        "compressed",
+        lambda rate=0.1, b1=0.8, b2=0.9: optim.compressed(
+            optim.adam(rate, b1, b2), "int8", least=1
+        ),
+    ),
     Made("freeze", lambda rate=0.1: optim.select({"*/b": optim.freeze(), "*": optim.sgd(rate)})),
     Made("select", lambda rate=0.1: optim.select({"*/b": optim.sgd(rate), "*": optim.adam(rate)})),
     Made(
