@@ -84,7 +84,7 @@ def replay(
     >>> import jax.numpy as jnp
     >>> from laminax import nn, optim, train
     >>> x = jnp.linspace(0, 1, 8)[:, None]
-    >>> data = x, jnp.log(x - 0.5 * (x == 0))  # NaN in row 0, which no check has seen
+    >>> data = x, jnp.log(jnp.where(x > 0, x, -1))  # NaN in row 0, which no check has seen
     >>> objective = train.supervised(nn.dense(1), nn.losses.squared_error)
     >>> state = train.init(objective, optim.sgd(0.1), data)
     >>> found = train.replay(objective, optim.sgd(0.1), data, state, 0, batch_size=8)

@@ -1,7 +1,10 @@
 """Programs for serving in ONNX, by jax2onnx (the `onnx` extra), weights included."""
 
+import contextlib
 import os
+import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +74,14 @@ def export_onnx(
     whole, names = portable(closed), sorted(made.inputs)
     _check_drawn(whole.jaxpr)
     try:
-        proto = to_onnx(
-            jaxpr_as_fun(whole),
-            inputs=[made.inputs[name] for name in names],
-            input_names=names,
-            output_names=sorted(outputs),
-            model_name=model.name,
-        )
+        with _unchanged_jax():
+            proto = to_onnx(
+                jaxpr_as_fun(whole),
+                inputs=[made.inputs[name] for name in names],
+                input_names=names,
+                output_names=sorted(outputs),
+                model_name=model.name,
+            )
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:
         raise NotImplementedError(
@@ -86,6 +90,22 @@ def export_onnx(
         ) from error
     writable(Path(path).parent)
     commit(Path(path), lambda part: _write(part, proto.SerializeToString()))
+
+
+@contextlib.contextmanager
+def _unchanged_jax() -> Iterator[None]:
+    """Put back what jax2onnx leaves replaced in JAX; version 0.17 does not put back `cumsum`."""
+    public = [
+        module
+        for name, module in sys.modules.items()
+        if name.split(".")[0] == "jax" and not name.startswith("jax._src")
+    ]
+    before = [dict(vars(module)) for module in public]
+    try:
+        yield
+    finally:
+        for module, names in zip(public, before, strict=True):
+            vars(module).update(names)
 
 
 def _check_drawn(program: Jaxpr) -> None:
