@@ -21,6 +21,7 @@ OPTIMIZERS: Mapping[str, float] = {
     "rmsprop": 5,
     "lion": 5,
     "adafactor": 3,
+    "adam_flattened": 7,
     "adam_bfloat16": 5,
     "adam_int8": 4,
 }

@@ -40,6 +40,7 @@ from ._decays import polynomial as polynomial
 from ._decays import step as step
 from ._delayed import DelayedState as DelayedState
 from ._delayed import delayed as delayed
+from ._flattened import flattened as flattened
 from ._gradients import centralize as centralize
 from ._layer_decay import layerwise_decay as layerwise_decay
 from ._layerwise import lamb as lamb

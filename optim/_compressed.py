@@ -16,13 +16,11 @@ import numpy as np
 import optax
 from jax.typing import DTypeLike
 
-from ._average import AverageState
 from ._blocks import Blocks, decode, encode, halve, random_bits
 from ._checks import check_steps, check_transform
-from ._wrappers import LookaheadState, ScheduleFreeState
+from ._wrappers import check_no_average
 
 Small: TypeAlias = Callable[[jax.Array, jax.Array], Any]
-_AVERAGES = (AverageState, LookaheadState, ScheduleFreeState)
 
 
 class CompressedState(NamedTuple):
@@ -88,7 +86,12 @@ def compressed(
 
     def init(params: optax.Params) -> CompressedState:
         kept = inner.init(params)
-        _check_averages(kept)
+        check_no_average(
+            "compressed",
+            kept,
+            "which few bits would spoil",
+            'chain(compressed(adam(1e-3), "int8"), ema(0.999))',
+        )
         # Else the compiler would itself, and slowly, compress what starts as a constant.
         kept = jax.lax.optimization_barrier(kept)
         return stored(kept, jnp.zeros((), jnp.int32))
@@ -135,15 +138,3 @@ def _small(dtype: DTypeLike) -> Small:
     if name not in kinds:
         raise ValueError(f"compressed: dtype is {name}; expected one of {', '.join(kinds)}.")
     return kinds[name]
-
-
-def _check_averages(kept: optax.OptState) -> None:
-    """Raise where a state inside holds the parameters or an average of them."""
-    nodes = jax.tree.leaves(kept, is_leaf=lambda node: isinstance(node, _AVERAGES))
-    found = next((node for node in nodes if isinstance(node, _AVERAGES)), None)
-    if found is not None:
-        raise ValueError(
-            f"compressed: the optimizer's state holds an average of the parameters, "
-            f"{type(found).__name__}, which few bits would spoil; put compressed inside, such as "
-            'chain(compressed(adam(1e-3), "int8"), ema(0.999)).'
-        )

@@ -143,3 +143,15 @@ def schedule_free(
         return steps_to(y, params), ScheduleFreeState(weight, z, mean, kept)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def check_no_average(where: str, state: optax.OptState, why: str, repair: str) -> None:
+    """Raise ValueError where a state holds the parameters or an average of them."""
+    kinds = (AverageState, LookaheadState, ScheduleFreeState)
+    nodes = jax.tree.leaves(state, is_leaf=lambda node: isinstance(node, kinds))
+    found = next((node for node in nodes if isinstance(node, kinds)), None)
+    if found is not None:
+        raise ValueError(
+            f"{where}: the optimizer's state holds an average of the parameters, "
+            f"{type(found).__name__}, {why}; put {where} inside, such as {repair}."
+        )

@@ -16,6 +16,7 @@ _OPTIMIZERS = {
     "rmsprop": lambda: optim.rmsprop(RATE, 0.9),
     "lion": lambda: optim.lion(RATE),
     "adafactor": lambda: optim.adafactor(RATE),
+    "adam_flattened": lambda: optim.flattened(optim.adam(RATE)),
     "adam_bfloat16": lambda: optim.compressed(optim.adam(RATE), "bfloat16"),
     "adam_int8": lambda: optim.compressed(optim.adam(RATE), "int8"),
 }

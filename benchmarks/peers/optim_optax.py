@@ -12,6 +12,7 @@ _OPTIMIZERS = {
     "sgd": lambda: optax.sgd(RATE),
     "momentum": lambda: optax.sgd(RATE, 0.9),
     "adam": lambda: optax.adam(RATE),
+    "adam_flattened": lambda: optax.flatten(optax.adam(RATE)),
     "adamw": lambda: optax.adamw(RATE, weight_decay=0.01),
     "rmsprop": lambda: optax.rmsprop(RATE, 0.9, eps_in_sqrt=False),
     "lion": lambda: optax.lion(RATE, weight_decay=0.0),

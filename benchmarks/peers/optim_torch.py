@@ -14,6 +14,7 @@ _OPTIMIZERS = {
     "sgd": (torch.optim.SGD, {}),
     "momentum": (torch.optim.SGD, {"momentum": 0.9}),
     "adam": (torch.optim.Adam, {}),
+    "adam_flattened": (torch.optim.Adam, {}),
     "adamw": (torch.optim.AdamW, {"weight_decay": 0.01}),
     "rmsprop": (torch.optim.RMSprop, {"alpha": 0.9}),
     "adafactor": (torch.optim.Adafactor, {}),

@@ -151,6 +151,10 @@ OPTIMIZERS = [
             optim.adam(rate, b1, b2), "int8", least=1
         ),
     ),
+    Made(
+        "flattened",
+        lambda rate=0.1, b1=0.8, b2=0.9: optim.flattened(optim.adam(rate, b1, b2)),
+    ),
     Made("freeze", lambda rate=0.1: optim.select({"*/b": optim.freeze(), "*": optim.sgd(rate)})),
     Made("select", lambda rate=0.1: optim.select({"*/b": optim.sgd(rate), "*": optim.adam(rate)})),
     Made(
