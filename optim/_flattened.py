@@ -18,9 +18,9 @@ from ._paths import paths
 from ._wrappers import check_no_average
 
 _TREES = {"grad", "value_fn"}  # extra arguments in the shape of the parameters
-_TRIAL = (  # parameters and a gradient
-    {"a": np.float32([1, -2]), "b": np.float32([[3, 0.5], [0.25, -4], [1, 1]])},
-    {"a": np.float32([0.3, -5]), "b": np.float32([[2, -0.1], [0.7, 4], [-3, 0.2]])},
+_TRIAL: tuple[Any, Any] = (  # parameters and a gradient
+    {"a": np.array([1, -2], "f"), "b": np.array([[3, 0.5], [0.25, -4], [1, 1]], "f")},
+    {"a": np.array([0.3, -5], "f"), "b": np.array([[2, -0.1], [0.7, 4], [-3, 0.2]], "f")},
 )
 
 

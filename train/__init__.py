@@ -26,6 +26,7 @@ from ._replay import Replay as Replay
 from ._replay import replay as replay
 from ._report import report as report
 from ._report import run_folder as run_folder
+from ._report import save_curves as save_curves
 from ._result import Best as Best
 from ._result import Diverged as Diverged
 from ._result import Result as Result

@@ -4,7 +4,6 @@ A loop with a traced n over a fixed buffer compiles once and serves every n up t
 that the host may stop between chunks wherever it likes; what is computed does not depend on where.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ._compiled import compiled_for
 from ._feed import Weights
 from ._layout import Layout
 from ._objective import Batch, Objective
@@ -42,7 +42,7 @@ class Program:
         return state if self.layout is None else self.layout.constrain_state(state)
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+@compiled_for(1, donate=0)
 def chunk(program: Program, state: TrainState, data: Any, n: jax.Array) -> tuple[TrainState, Sums]:
     """Take n ≤ LONGEST steps over what the feed has; rows from n on stay zero."""
     advance = summing_step(program.objective, program.optimizer, program.microbatches)

@@ -1,6 +1,5 @@
 """Evaluation: every example once, in full batches, the last one padded with weight 0."""
 
-import functools
 from typing import Any
 
 import jax
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from laminax.nn import Layer, Variables
 
 from ._check import check_kind, checked_count, checked_data
+from ._compiled import compiled_for
 from ._history import Totals
 from ._layout import Layout
 from ._objective import Batch, Objective, batch_size_of
@@ -109,7 +109,7 @@ def _batches(data: Batch, batch_size: int, layout: Layout | None = None) -> tupl
     return padded_batches(examples, size)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@compiled_for(2)
 def _pass(
     objective: Objective,
     layout: Layout | None,
@@ -129,6 +129,6 @@ def _pass(
     return sums
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled_for(1)
 def _outputs(model: Layer, variables: Variables, x: Any, side: Any) -> Any:
     return model(variables, x, **side)

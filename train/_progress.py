@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ._history import Totals
+from ._speed import Speed
 
 
 class Progress:
@@ -12,6 +13,7 @@ class Progress:
 
     def __init__(self, steps: int, shown: bool) -> None:
         self._bar: Any = None
+        self._speed: Speed | None = None
         if shown:
             from tqdm.auto import tqdm
 
@@ -25,11 +27,12 @@ class Progress:
                 desc="compiling",
             )
 
-    def start(self, taken: int = 0) -> None:
+    def start(self, taken: int = 0, speed: Speed | None = None) -> None:
         """Say that what came before was compilation, which no rate or remaining time counts.
 
         `taken` are the steps that a resumed run had behind it.
         """
+        self._speed = speed
         if self._bar is not None:
             self._bar.reset()
             self._bar.initial = self._bar.n = taken
@@ -42,9 +45,17 @@ class Progress:
     def advance(self, steps: int, totals: Totals) -> None:
         """Move on by `steps`."""
         if self._bar is not None:
-            means = ", ".join(f"{name} {mean:.4g}" for name, mean in totals.means().items())
-            self._bar.set_postfix_str(means, refresh=False)
+            words = [f"{name} {mean:.4g}" for name, mean in totals.means().items()]
+            if self._speed is not None:
+                words.append(self._speed.told(self._rate(steps)))
+            self._bar.set_postfix_str(", ".join(words), refresh=False)
             self._bar.update(steps)
+
+    def _rate(self, steps: int) -> float:
+        """Steps a second: tqdm's mean over the latest, before it has one that over all."""
+        facts = self._bar.format_dict
+        taken = facts["n"] + steps - facts["initial"]
+        return float(facts["rate"] or taken / max(facts["elapsed"], 1e-9))
 
     def __enter__(self) -> Self:
         return self

@@ -1,19 +1,19 @@
 """The run folder: config.json, history.csv, checkpoint, result.json, and pictures."""
 
 import dataclasses
-import importlib.util
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from laminax.nn import Layer
+from laminax.nn import Layer, Variables
 
 from ._evaluate import evaluate, predict
+from ._history import History
 from ._objective import Objective
-from ._result import Result
 from .checkpoint import checkpoints, writable
 from .data import DataSet
 from .display import plot_confusion, plot_history
@@ -70,46 +70,47 @@ def run_folder(config: Any) -> Path | None:
 
 
 def report(
-    result: Result, objective: Objective, model: Layer, data: DataSet, out: Path | None = None
+    objective: Objective,
+    model: Layer,
+    variables: Variables,
+    data: DataSet,
+    out: Path | None = None,
 ) -> dict[str, float]:
-    """Score a classifier on the test set, print it, and draw the run into `out`.
+    """Score a classifier on the test set, print it, and draw its confusions into `out`.
 
-    The pictures need the `viz` extra and are left out without it.
+    The picture needs the `viz` extra and is left out without it.
 
     Args:
-        result: what `fit` returned.
         objective: the loss and metrics.
         model: the classifier, whose outputs are logits.
+        variables: those of the trained model.
         data: the data set; its test part is used once, here.
         out: the run folder.
     """
-    scores = evaluate(objective, result.variables, data.test)
-    print(_sentence(result, scores, data))
-    if out is not None:
-        (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
-        if importlib.util.find_spec("matplotlib"):
-            _draw(result, model, data, out)
-        print(f"written to {out}")
-    return scores
-
-
-def _sentence(result: Result, scores: dict[str, float], data: DataSet) -> str:
-    seconds = sum(result.history.get("seconds", []))
-    epochs = len(result.history.get("epoch", []))
+    scores = evaluate(objective, variables, data.test)
+    x, y = data.test
     told = ", ".join(
         f"{name} {value:.2%}" if name == "accuracy" else f"{name} {value:.4f}"
         for name, value in sorted(scores.items())
     )
-    ended = " (interrupted)" if result.interrupted else ""
-    return (
-        f"{data.name}: test {told} on {len(data.test[1]):,} held-out examples, "
-        f"after {epochs} epochs in {seconds:.1f} s{ended}"
-    )
+    print(f"{data.name}: test {told} on {len(y):,} held-out examples")
+    if out is not None:
+        (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
+        with suppress(ImportError):
+            predicted = np.argmax(predict(model, variables, x), axis=-1)
+            plot_confusion(y, predicted, data.classes).savefig(out / "confusion.png")
+        print(f"written to {out}")
+    return scores
 
 
-def _draw(result: Result, model: Layer, data: DataSet, out: Path) -> None:
-    x, y = data.test
-    predicted = np.argmax(predict(model, result.variables, x), axis=-1)
-    plot_confusion(y, predicted, data.classes).savefig(out / "confusion.png")
-    if result.history.get("epoch"):
-        plot_history(result.history).savefig(out / "curves.png")
+def save_curves(history: History, out: Path | None) -> None:
+    """Draw a run's curves as `curves.png` into its folder, where there is one.
+
+    The picture needs the `viz` extra and is left out without it, and for a run without a row.
+
+    >>> from laminax import train
+    >>> train.save_curves(train.History(epoch=[1, 2], loss=[0.9, 0.3]), None)
+    """
+    if out is not None and history.get("epoch"):
+        with suppress(ImportError):
+            plot_history(history).savefig(out / "curves.png")

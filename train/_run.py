@@ -28,6 +28,7 @@ from ._progress import Progress
 from ._record import Record
 from ._result import Best, Diverged, Result
 from ._rows import Rows
+from ._speed import Speed, peak, step_flops
 from ._state import TrainState, copied
 from .checkpoint._runs import Writer
 from .data import index
@@ -67,7 +68,7 @@ class Run:
     def train(self, interrupts: Interrupts, bar: Progress) -> None:
         """Compile, then take all steps unless something ends them early."""
         self._advance(0)
-        bar.start(self.step - self.rows.first)
+        bar.start(self.step - self.rows.first, self._speed())
         self._began = time.perf_counter()
         self._tell("start", None)
         while not self._over():
@@ -78,6 +79,19 @@ class Run:
             if not self.interrupted:
                 self._write_row()
         self._tell("end", None)
+
+    def _speed(self) -> Speed:
+        """What the bar is to tell; FLOPs are counted where they can be compared with a peak."""
+        layout, size = self.program.layout, self.feed.batch_size
+        devices = 1 if layout is None else layout.mesh.size
+        if peak(devices) is None:
+            return Speed(size, None, devices)
+        batch = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), self.feed.spec
+        )
+        objective, optimizer = self.program.objective, self.program.optimizer
+        flops = step_flops(objective, optimizer, self.state, batch, self.program.microbatches)
+        return Speed(size, flops, devices)
 
     def save(self) -> None:
         """Write a checkpoint of this very step."""

@@ -1,6 +1,5 @@
 """The training state: everything a run is, between one step and the next."""
 
-import functools
 import zlib
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from laminax import optim
 from laminax.nn import Variables
 
 from ._check import check_kind, check_optimizer
+from ._compiled import compiled_for
 from ._layout import Layout
 from ._objective import Objective
 
@@ -119,7 +119,7 @@ class _Spec(NamedTuple):
     leaves: tuple[jax.ShapeDtypeStruct, ...]
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@compiled_for(4)
 def _init(
     objective: Objective,
     optimizer: optax.GradientTransformation,

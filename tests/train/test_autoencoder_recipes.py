@@ -31,14 +31,14 @@ def tiny(monkeypatch):
 )
 def test_every_model_takes_the_images_and_gives_images_back(name):
     x = jax.ShapeDtypeStruct((4, 28, 28, 1), "uint8")
-    model = autoencoder.build(name)
+    model = autoencoder.build(autoencoder.Config(model=name))
     variables = jax.eval_shape(model.init, jax.random.key(0), x)
     assert jax.eval_shape(model, variables, x).shape == (4, 28, 28, 1)
 
 
 def test_the_deep_model_is_the_paper_s():
     x = jax.ShapeDtypeStruct((4, 28, 28, 1), "uint8")
-    assert nn.summary(autoencoder.build("deep"), x).total.parameters == 2_837_314
+    assert nn.summary(autoencoder.build(autoencoder.Config()), x).total.parameters == 2_837_314
 
 
 def test_the_principal_components_leave_what_they_should():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from laminax import nn, optim, train
-from laminax.train import cli
+from laminax.train.recipes import RECIPES
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 TINY = {
@@ -37,7 +37,7 @@ def text():
 
 def cases():
     """Each recipe with each combination of its choices."""
-    for name, recipe in cli._RECIPES.items():
+    for name, recipe in RECIPES.items():
         choices = {
             field: typing.get_args(hint)
             for field, hint in typing.get_type_hints(recipe.Config).items()
@@ -65,7 +65,7 @@ def caught(monkeypatch):
         raise Caught(objective, optimizer, data, batch_size)
 
     def run(name, choices):
-        recipe = cli._RECIPES[name]
+        recipe = RECIPES[name]
         with pytest.raises(Caught) as error:
             recipe.main(recipe.Config(**choices, **TINY.get(name, {}), batch_size=4))
         return error.value.args

@@ -10,6 +10,7 @@ import numpy as np
 from laminax import nn, optim, train
 from laminax.train._history import Totals
 from laminax.train._progress import Progress
+from laminax.train._speed import Speed
 
 OBJECTIVE = train.supervised(nn.dense(1), nn.losses.squared_error)
 SGD = optim.sgd(0.1)
@@ -59,3 +60,28 @@ def test_a_file_is_not_filled_with_drawings():
 def test_without_it_nothing_is_written(capfd):
     train.fit(OBJECTIVE, SGD, (X, 3 * X), epochs=1, batch_size=4, progress=False)
     assert capfd.readouterr() == ("", "")
+
+
+def drawn(**options):
+    with redirect_stderr(Terminal()) as terminal:
+        train.fit(OBJECTIVE, SGD, (X, 3 * X), epochs=300, batch_size=4, **options)
+    return terminal.getvalue()
+
+
+def test_the_bar_tells_examples_a_second():
+    rates = re.findall(r"([\d.]+)(k?)step/s.*?([\d.]+)(k?) examples/s", drawn())
+    steps, examples = (float(n) * (1000 if k else 1) for n, k in (rates[-1][:2], rates[-1][2:]))
+    assert 1 < examples / steps < 16, "batches of 4"
+
+
+def test_where_the_devices_peak_is_known_the_bar_tells_the_share(monkeypatch):
+    assert "MFU" not in drawn()
+    monkeypatch.setattr("laminax.train._speed.PEAKS", {"cpu": 1e6})
+    assert re.search(r"MFU \d+%", drawn())
+
+
+def test_what_the_bar_tells_of_speed(monkeypatch):
+    monkeypatch.setattr("laminax.train._speed.PEAKS", {"cpu": 1e12})
+    monkeypatch.setattr("laminax.train._speed.memory", lambda: 3 << 29)
+    assert Speed(128, 4 * 10**9, devices=2).told(100.0) == "12.8k examples/s, MFU 20%, 1.5 GiB"
+    assert Speed(128).told(100.0) == "12.8k examples/s, 1.5 GiB"

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import NamedSharding
 
+from .._compiled import compiled_for
 from .._objective import Batch, Objective
 from .._state import TrainState, first_state, part_key
 from .._step import Sums, evaluating_sums, summing_step
@@ -73,7 +74,7 @@ class Plan:
         return self.folds.training if self.folds else int(jax.tree.leaves(data)[0].shape[0])
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled_for(1)
 def start(plan: Plan, traced: Traced, lanes: Lanes, data: Batch) -> TrainState:
     """Return the members' states before the first step; of the data only shapes are read."""
     n = plan.examples(data)
@@ -87,7 +88,7 @@ def start(plan: Plan, traced: Traced, lanes: Lanes, data: Batch) -> TrainState:
     return _placed(plan, every(traced, lanes.seed))
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
+@compiled_for(1, donate=0)
 def advance(
     plan: Plan, state: TrainState, traced: Traced, lanes: Lanes, data: Batch, n: jax.Array
 ) -> tuple[TrainState, Sums]:
@@ -116,7 +117,7 @@ def advance(
     return result
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@compiled_for(1)
 def score(
     plan: Plan,
     state: TrainState,

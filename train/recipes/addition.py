@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+import optax
 from numpy.typing import NDArray
 
 from laminax import nn, optim, train
@@ -41,25 +42,34 @@ class Config:
     """Go on from the newest checkpoint in that folder."""
 
 
+SMOKE = {"examples": 5_000, "epochs": 1}
+"""Settings to try it with, in half a minute."""
+
+
 def problems(count: int, seed: int) -> NDArray[np.int64]:
     """Draw distinct pairs of numbers below 1000, of which none is another the other way around."""
     random, pairs = np.random.default_rng(seed), np.stack(np.triu_indices(1000), 1)
     return random.permuted(random.permutation(pairs)[:count], axis=1)
 
 
-def written(texts: list[str], length: int) -> NDArray[np.int32]:
+def rows(texts: list[str], length: int) -> NDArray[np.int32]:
     """Write each text as a row of numbers, filled up with line breaks."""
     joined = "".join(text.ljust(length, "\n") for text in texts)
     return CHARACTERS.encode(joined).reshape(-1, length).astype(np.int32)
 
 
-def examples(pairs: NDArray[np.int64]) -> tuple[Any, ...]:
+def written(pairs: NDArray[np.int64]) -> tuple[Any, ...]:
     """Write problems and answers, in reading order: ((source, target so far), target, lengths)."""
     questions = [f"{a}+{b}" for a, b in pairs]
-    target = written([f"\n{a + b}" for a, b in pairs], 6)
+    target = rows([f"\n{a + b}" for a, b in pairs], 6)
     lengths = np.array([len(question) for question in questions], np.int32)
-    source = written(questions, 7)
+    source = rows(questions, 7)
     return (source, target[:, :-1]), target[:, 1:], {"memory_lengths": lengths}
+
+
+def inputs(config: Config) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+    """Tell what the model takes: one problem, and its answer so far."""
+    return jax.ShapeDtypeStruct((1, 7), "int32"), jax.ShapeDtypeStruct((1, 5), "int32")
 
 
 def build(config: Config) -> nn.Layer:
@@ -88,35 +98,62 @@ def answers(model: nn.Layer, variables: nn.Variables, data: tuple[Any, ...]) -> 
     return np.asarray(made.tokens[:, 1:])
 
 
+def objective(config: Config) -> train.Objective:
+    """Say what is minimized."""
+    return train.supervised(build(config), nn.losses.cross_entropy, metrics={"exact": exact})
+
+
+def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
+    """Say by what."""
+    schedule = optim.warmup(optim.cosine(config.rate, steps), min(500, steps // 2))
+    return optim.chain(optim.clip_by_norm(1.0), optim.adam(schedule))
+
+
+def parts(config: Config) -> list[NDArray[np.int64]]:
+    """Draw the problems to test on, to validate on and to train on."""
+    held_out = 5_000
+    pairs = problems(config.examples + 2 * held_out, config.seed)
+    return np.split(pairs, [held_out, 2 * held_out])
+
+
+def examples(config: Config) -> tuple[Any, Any]:
+    """Write the training and the validation problems."""
+    _, validation, training = parts(config)
+    return written(training), written(validation)
+
+
+def test(config: Config, variables: nn.Variables) -> dict[str, float]:
+    """Let the model answer problems never seen, and show some answers."""
+    pairs = parts(config)[0]
+    data = written(pairs)
+    made = answers(build(config), variables, data)
+    right = (made == data[1]).all(1)
+    print(f"addition: {right.mean():.2%} of {len(right):,} problems never seen exactly right")
+    for i in [*np.flatnonzero(~right)[:3], *np.flatnonzero(right)[:3]]:
+        question, answer = (CHARACTERS.decode(row).strip() for row in (data[0][0][i], made[i]))
+        print(f"  {question} = {answer}" + ("" if right[i] else f", not {sum(pairs[i])}"))
+    scores = {"exact": float(right.mean()), "problems": len(right)}
+    if config.out is not None:
+        (config.out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
+    return scores
+
+
 def main(config: Config) -> train.Result:
     """Train, then test on problems never seen."""
     out = train.run_folder(config)
-    held_out = 5_000
-    pairs = problems(config.examples + 2 * held_out, config.seed)
-    test, validation, training = np.split(pairs, [held_out, 2 * held_out])
-    data, model = examples(training), build(config)
-    objective = train.supervised(model, nn.losses.cross_entropy, metrics={"exact": exact})
-    steps = train.steps_for(data, epochs=config.epochs, batch_size=config.batch_size)
-    schedule = optim.warmup(optim.cosine(config.rate, steps), min(500, steps // 2))
+    training, validation = examples(config)
+    steps = train.steps_for(training, epochs=config.epochs, batch_size=config.batch_size)
     result = train.fit(
-        objective,
-        optim.chain(optim.clip_by_norm(1.0), optim.adam(schedule)),
-        data,
+        objective(config),
+        optimizer(config, steps),
+        training,
         epochs=config.epochs,
         batch_size=config.batch_size,
         seed=config.seed,
-        validation=examples(validation),
+        validation=validation,
         out=out,
         resume=config.resume,
     )
-    held = examples(test)
-    made = answers(model, result.variables, held)
-    right = (made == held[1]).all(1)
-    print(f"addition: {right.mean():.2%} of {len(right):,} problems never seen exactly right")
-    for i in [*np.flatnonzero(~right)[:3], *np.flatnonzero(right)[:3]]:
-        question, answer = (CHARACTERS.decode(row).strip() for row in (held[0][0][i], made[i]))
-        print(f"  {question} = {answer}" + ("" if right[i] else f", not {sum(test[i])}"))
-    if out is not None:
-        scores = {"exact": float(right.mean()), "problems": len(right)}
-        (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
+    train.save_curves(result.history, out)
+    test(config, result.variables)
     return result

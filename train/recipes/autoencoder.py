@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+import optax
 
 from laminax import nn, optim, train
 
@@ -32,6 +33,10 @@ class Config:
     """Go on from the newest checkpoint in that folder."""
 
 
+SMOKE = {"epochs": 1}
+"""Settings to try it with, in half a minute."""
+
+
 def scaled(x: jax.Array) -> jax.Array:
     """Bring pixels from 0..255 to [0, 1]."""
     return x.astype("float32") / 255
@@ -42,9 +47,14 @@ def images(x: jax.Array) -> jax.Array:
     return x.reshape(-1, 28, 28, 1)
 
 
-def build(name: str) -> nn.Layer:
-    """Make the model of that name, from images to images."""
-    if name == "convolutional":
+def inputs(config: Config) -> jax.ShapeDtypeStruct:
+    """Tell what the model takes: one image."""
+    return jax.ShapeDtypeStruct((1, 28, 28, 1), "uint8")
+
+
+def build(config: Config) -> nn.Layer:
+    """Make the model, from images to images."""
+    if config.model == "convolutional":
         return nn.serial(scaled, nn.conv_autoencoder(1, 16, 8), nn.sigmoid)
     sizes, sparse = (784, 1000, 500, 250, 30), nn.serial(nn.sigmoid, nn.kl_sparsity(0.05, 0.1))
     models = {
@@ -54,7 +64,7 @@ def build(name: str) -> nn.Layer:
         "sparse": nn.autoencoder(784, 500, code=sparse),
         "k_sparse": nn.autoencoder(784, 1000, code=nn.k_sparse(25)),
     }
-    return nn.serial(scaled, nn.flatten(), models[name], nn.sigmoid, images)
+    return nn.serial(scaled, nn.flatten(), models[config.model], nn.sigmoid, images)
 
 
 def pca_error(training: Any, test: Any, components: int = 30) -> float:
@@ -64,18 +74,52 @@ def pca_error(training: Any, test: Any, components: int = 30) -> float:
     return float(np.square((y - x.mean(0)) @ rest).sum(1).mean())
 
 
+def error(y: jax.Array, x: jax.Array) -> nn.losses.PerExample:
+    """Squared error of an image, the sum over its pixels."""
+    return nn.losses.squared_error(y, scaled(x))
+
+
+def objective(config: Config) -> train.Objective:
+    """Say what is minimized."""
+    return train.supervised(build(config), error, metrics={"squared_error": error})
+
+
+def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
+    """Say by what."""
+    rate = optim.warmup(optim.cosine(config.rate, steps), min(300, steps))
+    return optim.adamw(rate, weight_decay=0.1, decayed="*/w")
+
+
+def examples(config: Config) -> tuple[Any, Any]:
+    """Read the training and the validation examples, each its own target."""
+    images = train.data.mnist().train[0]
+    training, validation = train.data.split((images, images), 0.9, seed=config.seed)
+    return training, validation
+
+
+def test(config: Config, variables: nn.Variables) -> dict[str, float]:
+    """Score on the test images beside the principal components, and draw some."""
+    x, out = train.data.mnist().test[0], config.out
+    scores = train.evaluate(objective(config), variables, (x, x))
+    scores["pca"] = pca_error(examples(config)[0][0], x)
+    print("mnist: test " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+    if out is not None:
+        (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
+        with suppress(ImportError):
+            made = train.predict(build(config), variables, x[:10])
+            shown = np.concatenate([x[:10] / 255, made])
+            train.plot_images(shown, columns=10).savefig(out / "reconstructions.png")
+    return scores
+
+
 def main(config: Config) -> train.Result:
     """Train, test beside the principal components, and draw."""
     out = train.run_folder(config)
-    data = train.data.mnist()
-    training, validation = train.data.split((data.train[0],) * 2, 0.9, seed=config.seed)
-    model, error = build(config.model), lambda y, x: nn.losses.squared_error(y, scaled(x))
-    objective = train.supervised(model, error, metrics={"squared_error": error})
+    training, validation = examples(config)
     steps = train.steps_for(training, epochs=config.epochs, batch_size=config.batch_size)
-    rate = optim.warmup(optim.cosine(config.rate, steps), 300)
     result = train.fit(
-        objective,
-        optim.adamw(rate, weight_decay=0.1, decayed="*/w"),
+        objective(config),
+        optimizer(config, steps),
         training,
         epochs=config.epochs,
         batch_size=config.batch_size,
@@ -84,14 +128,6 @@ def main(config: Config) -> train.Result:
         out=out,
         resume=config.resume,
     )
-    x = data.test[0]
-    scores = train.evaluate(objective, result.variables, (x, x))
-    scores["pca"] = pca_error(training[0], x)
-    print("mnist: test " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
-    if out is not None:
-        (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
-        with suppress(ImportError):
-            train.plot_history(result.history).savefig(out / "curves.png")
-            shown = np.concatenate([x[:10] / 255, train.predict(model, result.variables, x[:10])])
-            train.plot_images(shown, columns=10).savefig(out / "reconstructions.png")
+    train.save_curves(result.history, out)
+    test(config, result.variables)
     return result

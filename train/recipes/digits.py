@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from laminax import nn, optim, train
 
@@ -30,14 +31,23 @@ class Config:
     """Go on from the newest checkpoint in that folder."""
 
 
+SMOKE = {"epochs": 2}
+"""Settings to try it with, in half a minute."""
+
+
 def scaled(x: jax.Array) -> jax.Array:
     """Bring pixels from 0..16 to [0, 1]."""
     return x.astype(jnp.float32) / 16
 
 
-def build(name: str) -> nn.Layer:
-    """Make the model of that name."""
-    if name == "mlp":
+def inputs(config: Config) -> jax.ShapeDtypeStruct:
+    """Tell what the model takes: one image."""
+    return jax.ShapeDtypeStruct((1, 8, 8, 1), "uint8")
+
+
+def build(config: Config) -> nn.Layer:
+    """Make the model."""
+    if config.model == "mlp":
         return nn.serial(scaled, nn.mlp(256, 256, 10, dropout=0.3))
     return nn.serial(
         scaled,
@@ -47,20 +57,38 @@ def build(name: str) -> nn.Layer:
     )
 
 
+def objective(config: Config) -> train.Objective:
+    """Say what is minimized."""
+    return train.supervised(
+        build(config), nn.losses.cross_entropy, metrics={"accuracy": nn.metrics.accuracy}
+    )
+
+
+def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
+    """Say by what."""
+    return optim.adamw(optim.cosine(config.rate, steps), weight_decay=0.05)
+
+
+def examples(config: Config) -> tuple[Any, Any]:
+    """Read the training and the validation examples."""
+    training, validation = train.data.split(train.data.digits().train, 0.9, seed=config.seed)
+    return training, validation
+
+
+def test(config: Config, variables: nn.Variables) -> dict[str, float]:
+    """Score on the test examples, and draw into the run folder what was taken for what."""
+    data = train.data.digits()
+    return train.report(objective(config), build(config), variables, data, config.out)
+
+
 def main(config: Config) -> train.Result:
     """Train, test and report."""
     out = train.run_folder(config)
-    data = train.data.digits()
-    training, validation = train.data.split(data.train, 0.9, seed=config.seed)
-    model = build(config.model)
-    objective = train.supervised(
-        model, nn.losses.cross_entropy, metrics={"accuracy": nn.metrics.accuracy}
-    )
+    training, validation = examples(config)
     steps = train.steps_for(training, epochs=config.epochs, batch_size=config.batch_size)
-    optimizer = optim.adamw(optim.cosine(config.rate, steps), weight_decay=0.05)
     result = train.fit(
-        objective,
-        optimizer,
+        objective(config),
+        optimizer(config, steps),
         training,
         epochs=config.epochs,
         batch_size=config.batch_size,
@@ -69,5 +97,6 @@ def main(config: Config) -> train.Result:
         out=out,
         resume=config.resume,
     )
-    train.report(result, objective, model, data, out)
+    train.save_curves(result.history, out)
+    test(config, result.variables)
     return result

@@ -1,7 +1,7 @@
 """Membranes in electron micrographs: a U-Net, k folds. Copy this file and change it."""
 
-import importlib.util
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from numpy.typing import NDArray
 
 from laminax import nn, optim, train
@@ -40,6 +41,10 @@ class Config:
     """Go on from the newest checkpoint in that folder."""
 
 
+SMOKE = {"folds": 2, "depth": 1, "width": 2, "epochs": 1, "tile": 64, "batch_size": 64}
+"""Settings to try it with, in half a minute."""
+
+
 def scaled(x: jax.Array) -> jax.Array:
     """Bring pixels from 0..255 to [-1, 1]."""
     return x.astype(jnp.float32) / 127.5 - 1
@@ -58,49 +63,77 @@ def tiles(images: NDArray[Any], side: int) -> NDArray[Any]:
     return rows.swapaxes(2, 3).reshape(-1, side, side, *rest)
 
 
+def inputs(config: Config) -> jax.ShapeDtypeStruct:
+    """Tell what the model takes: one micrograph, or a part of one."""
+    return jax.ShapeDtypeStruct((1, config.tile, config.tile, 1), "uint8")
+
+
+def build(config: Config) -> nn.Layer:
+    """Make the model."""
+    return nn.serial(scaled, nn.unet(2, depth=config.depth, width=config.width))
+
+
+def objective(config: Config) -> train.Objective:
+    """Say what is minimized."""
+    return train.supervised(
+        build(config), nn.losses.cross_entropy, metrics={"accuracy": nn.metrics.accuracy}
+    )
+
+
+def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
+    """Say by what."""
+    return optim.adamw(optim.cosine(config.rate, steps))
+
+
+def examples(config: Config, fold: int = 0) -> tuple[Any, Any]:
+    """Cut the slices outside of a fold, in all symmetries, and those of the fold, into squares."""
+    data = train.data.membrane()
+    held = np.array_split(np.arange(len(data.x)), config.folds)[fold]
+    rest = np.delete(np.arange(len(data.x)), held)
+    training = tuple(tiles(symmetries(part[rest]), config.tile) for part in (data.x, data.y))
+    return training, tuple(tiles(part[held], config.tile) for part in (data.x, data.y))
+
+
 def main(config: Config) -> dict[str, float]:
     """Train on all folds but one, test on that one, in turn; tell the scores of all slices."""
     out = train.run_folder(config)
     data = train.data.membrane()
-    model = nn.serial(scaled, nn.unet(2, depth=config.depth, width=config.width))
     probability = np.zeros(data.y.shape, np.float32)
     for i, fold in enumerate(np.array_split(np.arange(len(data.x)), config.folds)):
-        rest = np.delete(np.arange(len(data.x)), fold)
-        x, y = (tiles(symmetries(part[rest]), config.tile) for part in (data.x, data.y))
-        probability[fold] = fitted(model, (x, y), config, f"fold_{i}")(data.x[fold])
+        probability[fold] = fitted(config, i)(data.x[fold])
         scores = judged(probability[fold], data.y[fold])
         print(f"fold {i + 1} of {config.folds}: {told(scores)}", flush=True)
     scores = judged(probability, data.y)
     print(f"membrane: {told(scores)}, each of {len(data.x)} slices by a model that never saw it")
     if out is not None:
         (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
-        if importlib.util.find_spec("matplotlib"):
+        with suppress(ImportError):
             drawn(data, probability).savefig(out / "membrane.png")
         print(f"written to {out}")
     return scores
 
 
-def fitted(model: nn.Layer, data: tuple[Any, Any], config: Config, name: str) -> Any:
-    """Train on labeled squares; return a function of images to the probability of membrane."""
-    objective = train.supervised(
-        model, nn.losses.cross_entropy, metrics={"accuracy": nn.metrics.accuracy}
-    )
-    steps = train.steps_for(data, epochs=config.epochs, batch_size=config.batch_size)
+def fitted(config: Config, fold: int) -> Any:
+    """Train without a fold; return a function of images to the probability of membrane."""
+    training, _ = examples(config, fold)
+    out = config.out and config.out / f"fold_{fold}"
+    steps = train.steps_for(training, epochs=config.epochs, batch_size=config.batch_size)
     result = train.fit(
-        objective,
-        optim.adamw(optim.cosine(config.rate, steps)),
-        data,
+        objective(config),
+        optimizer(config, steps),
+        training,
         epochs=config.epochs,
         batch_size=config.batch_size,
         seed=config.seed,
-        out=config.out and config.out / name,
+        out=out,
         resume=config.resume,
     )
     if result.interrupted:
         raise KeyboardInterrupt  # the other folds are not to be trained either
+    train.save_curves(result.history, out)
 
     def probability(x: NDArray[Any]) -> NDArray[Any]:
-        logits = train.predict(model, result.variables, x, batch_size=1)
+        logits = train.predict(build(config), result.variables, x, batch_size=1)
         return np.asarray(jax.nn.softmax(logits))[..., 1]
 
     return probability

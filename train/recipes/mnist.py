@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from laminax import nn, optim, train
 
@@ -32,13 +33,22 @@ class Config:
     """Go on from the newest checkpoint in that folder."""
 
 
+SMOKE = {"epochs": 1}
+"""Settings to try it with, in half a minute."""
+
+
 def scaled(x: jax.Array) -> jax.Array:
     """Bring pixels from 0..255 to [0, 1]."""
     return x.astype(jnp.float32) / 255
 
 
-def build(name: str, shift: int = 0) -> nn.Layer:
-    """Make the model of that name."""
+def inputs(config: Config) -> jax.ShapeDtypeStruct:
+    """Tell what the model takes: one image."""
+    return jax.ShapeDtypeStruct((1, 28, 28, 1), "uint8")
+
+
+def build(config: Config) -> nn.Layer:
+    """Make the model."""
     models = {
         "mlp": nn.mlp(512, 512, 10, dropout=0.2),
         "dropout": nn.serial(nn.dropout(0.2), nn.mlp(1024, 1024, 10, dropout=0.5)),
@@ -46,7 +56,7 @@ def build(name: str, shift: int = 0) -> nn.Layer:
         "lenet": nn.lenet(),
         "lenet5": nn.lenet5(),
     }
-    return nn.serial(scaled, nn.random_shift(shift), models[name])
+    return nn.serial(scaled, nn.random_shift(config.shift), models[config.model])
 
 
 def criterion(scores: jax.Array, labels: jax.Array) -> nn.losses.PerExample:
@@ -54,18 +64,37 @@ def criterion(scores: jax.Array, labels: jax.Array) -> nn.losses.PerExample:
     return nn.losses.cross_entropy(jnp.pad(scores, ((0, 0), (0, 1)), constant_values=-20), labels)
 
 
+def objective(config: Config) -> train.Objective:
+    """Say what is minimized."""
+    loss = criterion if config.model == "lenet5" else nn.losses.cross_entropy
+    return train.supervised(build(config), loss, metrics={"accuracy": nn.metrics.accuracy})
+
+
+def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
+    """Say by what."""
+    return optim.adamw(optim.cosine(config.rate, steps), weight_decay=0.05)
+
+
+def examples(config: Config) -> tuple[Any, Any]:
+    """Read the training and the validation examples."""
+    training, validation = train.data.split(train.data.mnist().train, 0.9, seed=config.seed)
+    return training, validation
+
+
+def test(config: Config, variables: nn.Variables) -> dict[str, float]:
+    """Score on the test examples, and draw into the run folder what was taken for what."""
+    data = train.data.mnist()
+    return train.report(objective(config), build(config), variables, data, config.out)
+
+
 def main(config: Config) -> train.Result:
     """Train, test and report."""
     out = train.run_folder(config)
-    data = train.data.mnist()
-    training, validation = train.data.split(data.train, 0.9, seed=config.seed)
-    model = build(config.model, config.shift)
-    loss = criterion if config.model == "lenet5" else nn.losses.cross_entropy
-    objective = train.supervised(model, loss, metrics={"accuracy": nn.metrics.accuracy})
+    training, validation = examples(config)
     steps = train.steps_for(training, epochs=config.epochs, batch_size=config.batch_size)
     result = train.fit(
-        objective,
-        optim.adamw(optim.cosine(config.rate, steps), weight_decay=0.05),
+        objective(config),
+        optimizer(config, steps),
         training,
         epochs=config.epochs,
         batch_size=config.batch_size,
@@ -74,5 +103,6 @@ def main(config: Config) -> train.Result:
         out=out,
         resume=config.resume,
     )
-    train.report(result, objective, model, data, out)
+    train.save_curves(result.history, out)
+    test(config, result.variables)
     return result

@@ -1,5 +1,6 @@
 """Tiny Shakespeare: a model of the next character. Copy this file and change it."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,13 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+import optax
 from numpy.typing import NDArray
 
 from laminax import nn, optim, train
+
+VOCABULARY = 65
+"""Distinct characters of the text."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,28 @@ class Config:
     """Go on from the newest checkpoint in that folder."""
 
 
-def build(config: Config, vocabulary: int) -> nn.Layer:
+SMOKE = {"steps": 60}
+"""Settings to try it with, in half a minute."""
+
+
+def inputs(config: Config) -> jax.ShapeDtypeStruct:
+    """Tell what the model takes: one window of characters."""
+    return jax.ShapeDtypeStruct((1, config.context), "int32")
+
+
+def build(config: Config) -> nn.Layer:
     """Make the model."""
     if config.model == "lstm":
         return nn.serial(
-            nn.embedding(vocabulary, config.features),
+            nn.embedding(VOCABULARY, config.features),
             nn.lstm(config.units),
             nn.dropout(config.dropout),
             nn.lstm(config.units),
             nn.dropout(config.dropout),
-            nn.dense(vocabulary),
+            nn.dense(VOCABULARY),
         )
     return nn.gpt(
-        vocabulary,
+        VOCABULARY,
         layers=config.layers,
         heads=config.heads,
         features=config.features,
@@ -65,7 +79,7 @@ def build(config: Config, vocabulary: int) -> nn.Layer:
     )
 
 
-def examples(series: NDArray[np.uint16], config: Config) -> tuple[NDArray[Any], ...]:
+def cut(series: NDArray[np.uint16], config: Config) -> tuple[NDArray[Any], ...]:
     """Cut as many windows, evenly spread over the series, as the training steps take."""
     wanted = config.steps * config.batch_size
     step = max(1, (len(series) - config.context - 1) // max(wanted - 1, 1))
@@ -84,43 +98,62 @@ def whole(series: NDArray[np.uint16], context: int) -> tuple[NDArray[Any], ...]:
     return window[:, :-1], window[:, 1:], real.reshape(-1, context)
 
 
-def main(config: Config) -> train.Result:
-    """Train, tell the loss over the whole validation text, and write some text."""
-    out = train.run_folder(config)
-    text = train.data.tiny_shakespeare()
-    model = build(config, len(text.characters))
-    data = examples(text.train, config)
-    optimizer = optim.chain(
+def objective(config: Config) -> train.Objective:
+    """Say what is minimized."""
+    return train.supervised(build(config), nn.losses.cross_entropy)
+
+
+def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
+    """Say by what."""
+    falling = optim.cosine(config.rate, steps, end=config.rate / 10)
+    return optim.chain(
         optim.clip_by_norm(1.0),
-        optim.adamw(
-            optim.warmup(optim.cosine(config.rate, config.steps, end=config.rate / 10), 100),
-            b2=0.99,
-            weight_decay=0.1,
-        ),
+        optim.adamw(optim.warmup(falling, min(100, steps // 2)), b2=0.99, weight_decay=0.1),
     )
-    result = train.fit(
-        train.supervised(model, nn.losses.cross_entropy),
-        optimizer,
-        data,
-        epochs=-(-config.steps * config.batch_size // len(data[0])),
-        batch_size=config.batch_size,
-        seed=config.seed,
-        out=out,
-        resume=config.resume,
-    )
+
+
+def examples(config: Config) -> tuple[Any, Any]:
+    """Cut the training text into windows, and some of the validation text, for searches."""
+    text = train.data.tiny_shakespeare()
+    return cut(text.train, config), cut(text.validation, dataclasses.replace(config, steps=100))
+
+
+def test(config: Config, variables: nn.Variables) -> dict[str, float]:
+    """Tell the loss over the whole validation text, and let the model write some."""
+    text, model = train.data.tiny_shakespeare(), build(config)
     x, y, real = whole(text.validation, config.context)
-    objective = train.supervised(model, nn.losses.masked(nn.losses.cross_entropy))
-    scores = train.evaluate(objective, result.variables, (x, (y, real)))
-    size = sum(leaf.size for leaf in jax.tree.leaves(result.variables.params))
+    masked = train.supervised(model, nn.losses.masked(nn.losses.cross_entropy))
+    scores = train.evaluate(masked, variables, (x, (y, real)))
+    size = sum(leaf.size for leaf in jax.tree.leaves(variables.params))
     print(
         f"tinyshakespeare: {config.model}, {size:,} parameters: validation loss "
         f"{scores['loss']:.4f} nats a character, over {real.sum():,} characters"
     )
-    written = continuation(model, result.variables, text.characters, config)
+    written = continuation(model, variables, text.characters, config)
     print(written)
-    if out is not None:
-        (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
-        (out / "text.txt").write_text(written + "\n")
+    if config.out is not None:
+        (config.out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
+        (config.out / "text.txt").write_text(written + "\n")
+    return scores
+
+
+def main(config: Config) -> train.Result:
+    """Train, tell the loss over the whole validation text, and write some text."""
+    out = train.run_folder(config)
+    training, _ = examples(config)
+    result = train.fit(
+        objective(config),
+        optimizer(config, config.steps),
+        training,
+        epochs=-(-config.steps * config.batch_size // len(training[0])),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        every=max(1, config.steps // 20),
+        out=out,
+        resume=config.resume,
+    )
+    train.save_curves(result.history, out)
+    test(config, result.variables)
     return result
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 
 from laminax import nn, optim, train
 
@@ -30,15 +31,41 @@ class Config:
     """Go on from the newest checkpoint in that folder."""
 
 
+SMOKE = {"epochs": 1}
+"""Settings to try it with, in half a minute."""
+
+
 def binary(x: Any) -> Any:
     """Draw each pixel, 0 or 1, once and for all, with its intensity for the probability of 1."""
     return (255 * np.random.default_rng(0).random(x.shape) < x).reshape(len(x), -1).astype(np.uint8)
 
 
-def build() -> nn.Layer:
+def inputs(config: Config) -> jax.ShapeDtypeStruct:
+    """Tell what the model takes: the pixels of one image."""
+    return jax.ShapeDtypeStruct((1, 784), "uint8")
+
+
+def build(config: Config) -> nn.Layer:
     """Make the model: a code of 20 numbers, two layers of 500 units on either side."""
     hidden = nn.dense(500), nn.tanh, nn.dense(500), nn.tanh
     return nn.vae(20, encoder=nn.serial(*hidden), decoder=nn.serial(*hidden, nn.dense(784)))
+
+
+def objective(config: Config) -> train.Objective:
+    """Say what is minimized: the negative evidence lower bound."""
+    return train.variational(build(config))
+
+
+def optimizer(config: Config, steps: int) -> optax.GradientTransformation:
+    """Say by what."""
+    return optim.adam(optim.cosine(config.rate, steps))
+
+
+def examples(config: Config) -> tuple[Any, Any]:
+    """Read the training and the validation examples."""
+    images = binary(train.data.mnist().train[0])
+    training, validation = train.data.split(images, 0.9, seed=config.seed)
+    return training, validation
 
 
 def draw(model: nn.Layer, variables: nn.Variables, test: Any, out: Path) -> None:
@@ -54,17 +81,28 @@ def draw(model: nn.Layer, variables: nn.Variables, test: Any, out: Path) -> None
         train.plot_images(images, columns=columns).savefig(out / f"{name}.png")
 
 
+def test(config: Config, variables: nn.Variables) -> dict[str, float]:
+    """Tell the bounds on the test images, and draw samples."""
+    model, x, out = build(config), binary(train.data.mnist().test[0]), config.out
+    scores = train.evaluate(objective(config), variables, x)
+    weighted = train.importance_weighted(model, 100)
+    scores["importance_weighted"] = train.evaluate(weighted, variables, x)["loss"]
+    print("mnist: test " + ", ".join(f"{name} {nats:.2f}" for name, nats in scores.items()), "nats")
+    if out is not None:
+        (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
+        with suppress(ImportError):
+            draw(model, variables, x, out)
+    return scores
+
+
 def main(config: Config) -> train.Result:
     """Train, test and draw."""
     out = train.run_folder(config)
-    data = train.data.mnist()
-    training, validation = train.data.split(binary(data.train[0]), 0.9, seed=config.seed)
-    model = build()
-    objective = train.variational(model)
+    training, validation = examples(config)
     steps = train.steps_for(training, epochs=config.epochs, batch_size=config.batch_size)
     result = train.fit(
-        objective,
-        optim.adam(optim.cosine(config.rate, steps)),
+        objective(config),
+        optimizer(config, steps),
         training,
         epochs=config.epochs,
         batch_size=config.batch_size,
@@ -73,14 +111,6 @@ def main(config: Config) -> train.Result:
         out=out,
         resume=config.resume,
     )
-    test = binary(data.test[0])
-    scores = train.evaluate(objective, result.variables, test)
-    weighted = train.importance_weighted(model, 100)
-    scores["importance_weighted"] = train.evaluate(weighted, result.variables, test)["loss"]
-    print("mnist: test " + ", ".join(f"{name} {nats:.2f}" for name, nats in scores.items()), "nats")
-    if out is not None:
-        (out / "result.json").write_text(json.dumps(scores, indent=2) + "\n")
-        with suppress(ImportError):
-            train.plot_history(result.history).savefig(out / "curves.png")
-            draw(model, result.variables, test, out)
+    train.save_curves(result.history, out)
+    test(config, result.variables)
     return result
