@@ -13,20 +13,26 @@ from laminax.train.recipes import RECIPES
 PLATFORMS = ("cpu", "cuda", "tpu")
 TINY = {
     "addition": {"units": 8, "examples": 40},
+    "multi30k": {"vocabulary": 260, "layers": 1, "heads": 2, "features": 8, "length": 24},
     "membrane": {"folds": 2, "depth": 1, "width": 2, "tile": 8},
     "shakespeare": {"layers": 2, "heads": 2, "features": 8, "units": 8, "context": 8, "steps": 200},
 }
 
 
-def images(side):
+def images(side, channels=1):
     """Twenty images in the shape of the real ones."""
-    part = np.zeros((20, side, side, 1), np.uint8), np.arange(20, dtype=np.int32) % 10
+    part = np.zeros((20, side, side, channels), np.uint8), np.arange(20, dtype=np.int32) % 10
     return train.data.DataSet("images", part, part, tuple("0123456789"))
 
 
 def membrane():
     x = np.zeros((4, 16, 16, 1), np.uint8)
     return train.data.Segmentation("membrane", x, x[..., 0].astype(np.int32), ("no", "yes"))
+
+
+def sentences():
+    part = ["ein Hund"] * 20, ["a dog"] * 20
+    return train.data.Translations("sentences", part, part, part, ("de", "en"))
 
 
 def text():
@@ -58,7 +64,9 @@ def caught(monkeypatch):
     data = {"digits": images(8), "mnist": images(28)}
     monkeypatch.setattr(train.data, "digits", lambda: data["digits"])
     monkeypatch.setattr(train.data, "mnist", lambda: data["mnist"])
+    monkeypatch.setattr(train.data, "cifar10", lambda: images(32, 3))
     monkeypatch.setattr(train.data, "membrane", membrane)
+    monkeypatch.setattr(train.data, "multi30k", sentences)
     monkeypatch.setattr(train.data, "tiny_shakespeare", text)
 
     def fit(objective, optimizer, data, *, batch_size, **options):
@@ -66,6 +74,8 @@ def caught(monkeypatch):
 
     def run(name, choices):
         recipe = RECIPES[name]
+        if name == "multi30k":
+            pytest.importorskip("tokenizers")
         with pytest.raises(Caught) as error:
             recipe.main(recipe.Config(**choices, **TINY.get(name, {}), batch_size=4))
         return error.value.args
