@@ -45,6 +45,9 @@ from ._gradients import centralize as centralize
 from ._layer_decay import layerwise_decay as layerwise_decay
 from ._layerwise import lamb as lamb
 from ._layerwise import lars as lars
+from ._loss_scale import LossScaleState as LossScaleState
+from ._loss_scale import loss_scale as loss_scale
+from ._loss_scale import loss_scaled as loss_scaled
 from ._momentum import momentum as momentum
 from ._momentum import momentum_average as momentum_average
 from ._momentum import momentum_velocity as momentum_velocity

@@ -107,31 +107,33 @@ def rewind_nonfinite(
         here = wide_copy(params), state.optimizer
         goal, earlier = jax.tree.unflatten(jax.tree.structure(here), state.copy)
         steps, later = inner.update(updates, state.optimizer, params, **extra)
-        lost = ~(_finite(updates) & _finite(optax.apply_updates(params, steps)))
+        lost = ~(all_finite(updates) & all_finite(optax.apply_updates(params, steps)))
         back = lost | (state.returning & ~_equal(here[0], goal))
         due = ~back & (state.count >= jnp.asarray(every, jnp.int32))
         count = jnp.where(due, 1, optax.safe_increment(state.count))
         total = optax.safe_increment(state.total_notfinite)
-        return _where(back, steps_to(goal, params), steps), RewindState(
+        return chosen(back, steps_to(goal, params), steps), RewindState(
             count=jnp.where(back, 0, count),
             total_notfinite=jnp.where(lost, total, state.total_notfinite),
             returning=lost,
-            optimizer=_where(back, earlier, later),
-            copy=_where(due, tuple(jax.tree.leaves(here)), state.copy),
+            optimizer=chosen(back, earlier, later),
+            copy=chosen(due, tuple(jax.tree.leaves(here)), state.copy),
         )
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _finite(tree: Any) -> jax.Array:
+def all_finite(tree: Any) -> jax.Array:
+    """Whether no element of any leaf is infinite or NaN."""
     checks = (jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree))
     return reduce(jnp.logical_and, checks, jnp.ones((), bool))
+
+
+def chosen(condition: jax.Array, tree: Any, other: Any) -> Any:
+    """The leaves of the first tree where the condition holds, else those of the other."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), tree, other)
 
 
 def _equal(tree: Any, other: Any) -> jax.Array:
     checks = ((a == b).all() for a, b in zip(*map(jax.tree.leaves, (tree, other)), strict=True))
     return reduce(jnp.logical_and, checks, jnp.ones((), bool))
-
-
-def _where(condition: jax.Array, tree: Any, other: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), tree, other)

@@ -25,6 +25,7 @@ from jax.typing import ArrayLike
 
 from ._builder import masks, matched
 from ._checks import check_nonnegative, check_params, check_positive
+from ._loss_scale import check_no_scale
 from ._rate import rate as rate_of
 from ._stacked import Stacked, layerwise, unit_norm
 
@@ -101,7 +102,7 @@ def proximal_l1(
     With w the parameters after the optimizer's step and η its rate at that step,
     w ← sign(w) max(|w| − η λ, 0). Around `sgd` it is ISTA. `strength` is λ ≥ 0. Raises ValueError
     for a strength out of range, from `init` for a pattern that matches no parameter or an optimizer
-    without a rate, or from `update` without `params`.
+    without a rate or with a loss scale, or from `update` without `params`.
 
     >>> import jax.numpy as jnp
     >>> from laminax.optim import apply_updates, sgd
@@ -119,6 +120,7 @@ def proximal_l1(
     def init(params: optax.Params) -> optax.OptState:
         masks("proximal_l1", patterns)(params)
         state = inner.init(params)
+        check_no_scale("proximal_l1", state)
         if rate_of(state) is None:
             raise ValueError(
                 "proximal_l1: the optimizer keeps no rate, which the threshold is a multiple of; "

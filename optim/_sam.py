@@ -12,6 +12,7 @@ import optax
 from jax.typing import ArrayLike
 
 from ._checks import check_nonnegative, check_params
+from ._loss_scale import check_no_scale
 from ._widen import widened
 
 Loss: TypeAlias = Callable[[optax.Params], jax.Array]
@@ -27,7 +28,8 @@ def sam(
     the same batch) that `train.step` passes, and that is of the whole batch even where the first
     was taken in microbatches; the other extra arguments, such as `value`, stay those of θ. Stands
     around `select`, as the loss needs all parameters. Raises ValueError for a radius out of range,
-    or from `update` without `params`, without `value_fn` or inside `select`.
+    from `init` around `loss_scaled`, or from `update` without `params`, without `value_fn` or
+    inside `select`.
 
     >>> import jax, jax.numpy as jnp
     >>> from laminax.optim import sgd
@@ -45,6 +47,11 @@ def sam(
     inner = optax.with_extra_args_support(optimizer)
     ascent = widened(lambda cast: optax.stateless(lambda g, _: _of_norm(cast(radius), g)))
 
+    def init(params: optax.Params) -> optax.OptState:
+        state = inner.init(params)
+        check_no_scale("sam", state)
+        return state
+
     def update(
         updates: optax.Updates,
         state: optax.OptState,
@@ -60,7 +67,7 @@ def sam(
         updates, state = inner.update(updates, state, params, value_fn=loss, **extra)
         return updates, state
 
-    return optax.GradientTransformationExtraArgs(inner.init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _of_norm(radius: ArrayLike, gradient: optax.Updates) -> optax.Updates:

@@ -22,6 +22,7 @@ from ._mesh import mesh as mesh
 from ._objective import Aux as Aux
 from ._objective import Objective as Objective
 from ._objective import supervised as supervised
+from ._players import players as players
 from ._replay import Replay as Replay
 from ._replay import replay as replay
 from ._report import report as report

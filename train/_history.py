@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 class History(dict[str, list[float]]):
     """A run's record, a dict of columns with one value an epoch.
 
-    Columns: epoch (from 1), step, loss, each metric, validation_loss and so on, rate, seconds.
+    Columns: epoch (from 1), step, loss, each metric, validation_loss and so on, rate, loss_scale
+    where the loss is scaled, seconds.
 
     >>> from laminax import train
     >>> history = train.History()

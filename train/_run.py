@@ -183,6 +183,8 @@ class Run:
                 self.record.best_row, self.record.best_loss = self.record.rows, means["loss"]
                 self.best = copied(self.state.variables)
         row |= {name: float(rate) for name, rate in optim.rates(self.state.opt_state).items()}
+        scale = optim.loss_scale(self.state.opt_state)
+        row |= {} if scale is None else {"loss_scale": float(scale)}
         row["seconds"] = time.perf_counter() - self._began
         self.record.history.append(row)
         self.record.totals = Totals()

@@ -1,6 +1,8 @@
 """One training step, a pure function of the training state and a batch.
 
 g = ∂/∂θ Σ_i w_i ℓ_i(θ) / Σ_i w_i n_i,    θ ← θ + optimizer(g)
+
+Where the optimizer keeps a loss scale s, what it is given is ∂/∂θ s Σ_i w_i ℓ_i(θ) / Σ_i w_i n_i.
 """
 
 from collections.abc import Callable
@@ -35,7 +37,8 @@ def step(
 
     Args:
         objective: what to minimize.
-        optimizer: an optax transform; it is given `value`, `grad` and `value_fn` too.
+        optimizer: an optax transform; it is given `value`, `grad` and `value_fn` too. Where it is
+            `optim.loss_scaled`, the gradient is that of the scaled loss; value and metrics are not.
         microbatches: how many parts, one after another, to split the batch into: the same
             gradient with less memory. Sums are added and divided once.
 
@@ -142,10 +145,14 @@ def _gradient(
     weights: jax.Array | None,
     ctx: Context,
 ) -> tuple[Any, Any, Sums]:
-    """Return the gradient of Σw·ℓ, not yet divided, the model's new state and the sums."""
-    grads, (model_state, sums) = jax.grad(_total, has_aux=True)(
-        state.params, objective, state, batch, weights, ctx
-    )
+    """Return the gradient of s·Σw·ℓ, not yet divided, the model's new state and the sums."""
+    scale = optim.loss_scale(state.opt_state)
+
+    def scaled(params: Any) -> tuple[jax.Array, tuple[Any, Sums]]:
+        total, aux = _total(params, objective, state, batch, weights, ctx)
+        return total if scale is None else scale.astype(total.dtype) * total, aux
+
+    grads, (model_state, sums) = jax.grad(scaled, has_aux=True)(state.params)
     return grads, model_state, sums
 
 

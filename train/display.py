@@ -31,7 +31,7 @@ def plot_history(history: History) -> "Figure":
     """
     if not history.get("epoch"):
         raise ValueError("plot_history: the history has no row yet; train at least one epoch")
-    skipped = ("epoch", "step", "rate", "seconds", "validation_")
+    skipped = ("epoch", "step", "rate", "loss_scale", "seconds", "validation_")
     names = [name for name in history if not name.startswith(skipped)]
     figure = new_figure(4.6 * len(names), 3.2)
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):

@@ -22,10 +22,11 @@ NOT_ROWS = {
     "metrics": set(),
     "optim": {
         "AdafactorState", "AverageState", "Blocks", "CompressedState", "DelayedState",
-        "DeviationState", "Factors", "LookaheadState", "Match", "Matches", "NoiseState",
-        "PlateauState", "RateState", "RewindState", "RpropState", "Schedule", "ScheduleFreeState",
-        "SelectState", "SquareState", "Stacked", "apply_updates", "evaluated", "is_robbins_monro",
-        "match", "matches", "paths", "plot_paths", "plot_schedule", "rate", "rates",
+        "DeviationState", "Factors", "LookaheadState", "LossScaleState", "Match", "Matches",
+        "NoiseState", "PlateauState", "RateState", "RewindState", "RpropState", "Schedule",
+        "ScheduleFreeState", "SelectState", "SquareState", "Stacked", "apply_updates",
+        "evaluated", "is_robbins_monro", "loss_scale", "match", "matches", "paths",
+        "plot_paths", "plot_schedule", "rate", "rates",
     },
     "curvature": {"Minimum", "gnvp", "hvp"},
 }  # fmt: skip

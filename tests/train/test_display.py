@@ -36,6 +36,11 @@ def test_curves_hold_the_columns_of_the_history(matplotlib):
     assert loss.get_yscale() == "log"
 
 
+def test_rates_and_scales_are_no_curves(matplotlib):
+    history = train.History({**HISTORY, "loss_scale": [4.0, 8.0, 8.0], "rate */w": [0.1] * 3})
+    assert len(train.plot_history(history).axes) == 2
+
+
 def test_losses_that_are_not_positive_are_drawn_too(matplotlib):
     history = train.History(epoch=[1, 2], loss=[0.5, -0.5])
     (axes,) = train.plot_history(history).axes

@@ -139,6 +139,7 @@ OPTIMIZERS = [
     Made("schedule_free", lambda rate=0.1, decay=0.8: optim.schedule_free(optim.sgd(rate), decay)),
     Made("skip_nonfinite", lambda rate=0.1: optim.skip_nonfinite(optim.adam(rate))),
     Made("rewind_nonfinite", lambda rate=0.1: optim.rewind_nonfinite(optim.adam(rate), 2)),
+    Made("loss_scaled", lambda rate=0.1, start=1.0: optim.loss_scaled(optim.sgd(rate), start)),
     Made("sam", lambda rate=0.1, radius=0.5: optim.sam(optim.sgd(rate), radius)),
     Made("delayed", lambda rate=0.1: optim.delayed(optim.adam(rate), 1)),
     Made(
