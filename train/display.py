@@ -75,6 +75,8 @@ def plot_confusion(labels: ArrayLike, predicted: ArrayLike, classes: Sequence[st
         xticklabels=classes, yticklabels=classes,
         title=f"{counts.sum() - np.trace(counts)} of {counts.sum()} wrong ({right:.2%} right)",
     )  # fmt: skip
+    if max(map(len, classes), default=0) > 4:
+        axes.tick_params("x", rotation=45)
     return figure
 
 
