@@ -5,6 +5,7 @@ from ._augmented import augmented as augmented
 from ._callback import Callback as Callback
 from ._callback import View as View
 from ._callbacks import log_jsonl as log_jsonl
+from ._callbacks import log_profile as log_profile
 from ._callbacks import log_tensorboard as log_tensorboard
 from ._evaluate import evaluate as evaluate
 from ._evaluate import predict as predict

@@ -1,8 +1,10 @@
-"""Callbacks that write a run's rows elsewhere: as JSON lines, for TensorBoard."""
+"""Callbacks that write elsewhere: rows as JSON lines or for TensorBoard, a profile of the steps."""
 
 import json
 import os
 from pathlib import Path
+
+import jax
 
 from ._callback import Callback, View
 from .checkpoint import writable
@@ -70,5 +72,38 @@ def log_tensorboard(folder: str | os.PathLike[str]) -> Callback:
             writers[-1].flush()
         if event == "end":
             writers.pop().close()
+
+    return log
+
+
+def log_profile(folder: str | os.PathLike[str]) -> Callback:
+    """Callback that records what host and devices do from the first step to the first row.
+
+    XProf (TensorBoard) shows the trace, and Perfetto the `perfetto_trace.json.gz` in it. What is
+    compiled is so before. Traces are large: choose `every`, the steps of a row, for a few seconds.
+
+    Raises:
+        OSError: the folder cannot be written.
+
+    >>> import tempfile, jax.numpy as jnp
+    >>> from laminax import nn, optim, train
+    >>> x = jnp.linspace(-1, 1, 8)[:, None]
+    >>> objective = train.supervised(nn.dense(1), nn.losses.squared_error)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = train.fit(objective, optim.sgd(0.1), (x, x), epochs=2, batch_size=8, every=1,
+    ...                   callbacks=[train.log_profile(folder)], progress=False)
+    ...     len(list(Path(folder).rglob("perfetto_trace.json.gz")))
+    1
+    """
+    writable(folder)
+    traced: list[bool] = []
+
+    def log(event: str, view: View) -> None:
+        if event == "start" and not traced:
+            jax.profiler.start_trace(os.fspath(folder), create_perfetto_trace=True)
+            traced.append(True)
+        elif traced == [True]:  # the first row, or the end of a run without one
+            jax.profiler.stop_trace()
+            traced.append(False)
 
     return log

@@ -1,6 +1,7 @@
 """Rows as JSON lines and for TensorBoard, whatever breaks a run off."""
 
 import functools
+import gzip
 import json
 
 import numpy as np
@@ -61,3 +62,18 @@ def test_tensorboard_reads_the_scalars(tmp_path):
     for name in ("loss", "validation_loss", "epoch"):
         expected = dict(zip(steps, result.history[name], strict=True))
         assert found[name] == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_profile_holds_the_steps_up_to_the_first_row(tmp_path):
+    fit(epochs=3, every=5, callbacks=[train.log_profile(tmp_path)])
+    (path,) = tmp_path.rglob("perfetto_trace.json.gz")
+    with gzip.open(path) as file:
+        names = {event.get("name", "") for event in json.load(file)["traceEvents"]}
+    assert any("chunk" in name for name in names)
+
+
+def test_a_second_run_with_the_same_callback_is_not_profiled(tmp_path):
+    log = train.log_profile(tmp_path)
+    for _ in range(2):
+        fit(epochs=1, callbacks=[log])
+    assert len(list(tmp_path.rglob("perfetto_trace.json.gz"))) == 1
