@@ -81,11 +81,11 @@ def lion(
 ) -> optax.GradientTransformationExtraArgs:
     """Lion: θ ← θ − η (sign(β₁ m + (1 − β₁) g) + λ θ); m ← β₂ m + (1 − β₂) g.
 
-    `b1`, `b2` are β₁, β₂ in [0, 1). Every coordinate moves by η whatever its gradient, so the rate
-    is 3 to 10 times smaller than Adam's, and `weight_decay`, λ ≥ 0, as much larger; it shrinks the
-    parameters whose path one of the patterns `decayed` matches. Raises ValueError for a rate that
-    is not above 0 and finite, a constant out of range, or (from `init`) a pattern that matches no
-    parameter.
+    `b1` is β₁ in [0, 1), `b2` is β₂ in (0, 1). Every coordinate moves by η whatever its gradient,
+    so the rate is 3 to 10 times smaller than Adam's, and `weight_decay`, λ ≥ 0, as much larger; it
+    shrinks the parameters whose path one of the patterns `decayed` matches. Raises ValueError for a
+    rate that is not above 0 and finite, a constant out of range, or (from `init`) a pattern that
+    matches no parameter.
 
     >>> import jax.numpy as jnp
     >>> optimizer, params = lion(0.5), jnp.zeros(3)
@@ -96,13 +96,33 @@ def lion(
     Source: Chen et al., Symbolic discovery of optimization algorithms, 2023.
     """
     check_fraction("lion", "b1", b1, "0.9")
+    check_positive("lion", "b2", b2, "0.99")
     check_fraction("lion", "b2", b2, "0.99")
     return optimizer(
         "lion",
         rate,
-        lambda cast: optax.scale_by_lion(cast(b1), cast(b2)),
+        lambda cast: _lion(cast(b1), cast(b2)),
         decay_weights("lion", weight_decay, decayed),
     )
+
+
+def _lion(b1: ArrayLike, b2: ArrayLike) -> optax.GradientTransformation:
+    """Optax's own reads the old m after the new one is made, so that the compiler copies it."""
+
+    def init(params: optax.Params) -> optax.ScaleByLionState:
+        return optax.ScaleByLionState(
+            jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params)
+        )
+
+    def update(
+        updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None
+    ) -> tuple[optax.Updates, optax.OptState]:
+        mu = jax.tree.map(lambda g, m: b2 * m + (1 - b2) * g, updates, state.mu)
+        # With the new m, β₁ (m − g) + β₂ g is β₂ times what it is with the old one.
+        sign = jax.tree.map(lambda g, m: jnp.sign(b1 * (m - g) + b2 * g), updates, mu)
+        return sign, optax.ScaleByLionState(optax.safe_increment(state.count), mu)
+
+    return optax.GradientTransformation(init, update)
 
 
 def _rprop(

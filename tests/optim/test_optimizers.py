@@ -461,6 +461,7 @@ def test_unusable_rates_are_refused(make, rate):
         (lambda: optim.rprop(0.1, grow=0.9), ValueError, "rprop: grow is 0.9"),
         (lambda: optim.rprop(0.1, largest=0.0), ValueError, "rprop: largest is 0.0"),
         (lambda: optim.lion(0.1, b2=1.0), ValueError, "lion: b2 is 1.0"),
+        (lambda: optim.lion(0.1, b2=0.0), ValueError, "lion: b2 is 0.0"),
         (lambda: optim.lion(0.1, weight_decay=-1.0), ValueError, "lion: weight_decay is -1.0"),
         (lambda: optim.nesterov(0.1, 2), ValueError, "nesterov: decay is 2"),
         (lambda: optim.adam(0.1, b1=1.0), ValueError, "adam: b1 is 1.0"),
