@@ -15,6 +15,7 @@ from ._attention import cross_attention as cross_attention
 from ._attention import dot_attention as dot_attention
 from ._attention import feed_forward as feed_forward
 from ._attention import learned_positions as learned_positions
+from ._attention import ring_attention as ring_attention
 from ._attention import rotary as rotary
 from ._attention import sinusoidal_positions as sinusoidal_positions
 from ._attention import swiglu as swiglu

@@ -16,6 +16,7 @@ from ._history import History as History
 from ._layout import Layout as Layout
 from ._layouts import data_parallel as data_parallel
 from ._layouts import fully_sharded as fully_sharded
+from ._layouts import sequence_parallel as sequence_parallel
 from ._layouts import tensor_parallel as tensor_parallel
 from ._loop import fit as fit
 from ._loop import steps_for as steps_for
@@ -43,6 +44,7 @@ from ._sweep import SweepRow as SweepRow
 from ._sweep import choice as choice
 from ._sweep import grid as grid
 from ._sweep import halving as halving
+from ._sweep import hyperband as hyperband
 from ._sweep import log_uniform as log_uniform
 from ._sweep import plot_sweep as plot_sweep
 from ._sweep import population as population

@@ -16,9 +16,9 @@ import numpy as np
 
 from ._layout import Layout
 from ._objective import Batch, batch_size_of
-from ._processes import put
+from ._processes import put, put_slots
 from ._state import TrainState
-from .data import Source, gather, index
+from .data import Divisible, Source, gather, index
 
 Weights: TypeAlias = jax.Array | None
 
@@ -121,7 +121,10 @@ class Resident:
 
 
 class Streaming:
-    """A stream read ahead by a thread, put on the device in blocks of equal length."""
+    """A stream read ahead by a thread, put on the device in blocks of equal length.
+
+    Of several processes each reads the slots of its own devices alone, where the source can.
+    """
 
     def __init__(self, source: Source, position: Any = None, layout: Layout | None = None) -> None:
         if source.examples is None:
@@ -134,7 +137,11 @@ class Streaming:
         if position is not None:
             source.restore(position)
         self._position = source.state()
-        self._blocks, self._sharding = _read_ahead(source), layout and layout.batch(1)
+        self._layout, self._slots = layout, np.arange(self.batch_size)
+        if layout is not None and jax.process_count() > 1 and isinstance(source, Divisible):
+            self._slots = layout.slots(self.batch_size)
+            source = source.part(self._slots)
+        self._blocks = _read_ahead(source, self.batch_size)
         self._queue: queue.Queue[Any] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -142,8 +149,7 @@ class Streaming:
         self._positions: list[Any] = []
         self._taken = 0
         self._next_block()
-        self.sample = jax.tree.map(lambda a: np.asarray(a[0]), self._block)
-        self.spec = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), self.sample)
+        self.spec = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), self._block)
 
     def take(self, most: int) -> tuple[Any, int]:
         """What is left of the block at hand, else the next one."""
@@ -175,13 +181,15 @@ class Streaming:
         if isinstance(block, BaseException):
             raise block
         self._position = self.state()
-        self._block, self._positions = block
+        self.sample, self._block, self._positions = block
         self._taken = 0
 
     def _work(self) -> None:
         try:
             for batches, positions in self._blocks:
-                self._put((put(batches, self._sharding), positions))
+                placed = self._placed(batches)
+                sample = jax.tree.map(lambda a, b: a[0].astype(b.dtype), batches, placed)
+                self._put((sample, placed, positions))
                 if self._stopped.is_set():
                     return
             self._put(
@@ -193,6 +201,19 @@ class Streaming:
         except BaseException as error:
             self._put(error)
 
+    def _placed(self, batches: Batch) -> Batch:
+        if self._layout is None:
+            return jax.device_put(batches)
+        size = self.batch_size
+        spec = jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct((len(a), size, *a.shape[2:]), a.dtype), batches
+        )
+        return jax.tree.map(
+            lambda leaf, sharding: put_slots(leaf, sharding, self._slots, size),
+            batches,
+            self._layout.batch(spec, 1),
+        )
+
     def _put(self, item: Any) -> None:
         while not self._stopped.is_set():
             try:
@@ -202,12 +223,13 @@ class Streaming:
         return None
 
 
-def _read_ahead(source: Source) -> Iterator[tuple[Batch, list[Any]]]:
+def _read_ahead(source: Source, whole: int) -> Iterator[tuple[Batch, list[Any]]]:
     """Yield blocks of stacked batches, each with the source's state after every batch of it.
 
     All blocks have one length, so that one program serves them; one that is cut short, by the end
     of the stream, is filled up with its last batch, which is never taken. Where batches come in
-    several shapes, from then on each is a block of its own, and each shape has its program.
+    several shapes, from then on each is a block of its own, and each shape has its program. The
+    length is that of whole batches of so many examples, the same in every process.
     """
     batches: list[Batch] = []
     positions: list[Any] = []
@@ -219,7 +241,7 @@ def _read_ahead(source: Source) -> Iterator[tuple[Batch, list[Any]]]:
             batches, positions, steps = [], [], 1
         batches.append(batch)
         positions.append(source.state())
-        size = sum(leaf.nbytes for leaf in jax.tree.leaves(batch))
+        size = sum(leaf.nbytes // len(leaf) for leaf in jax.tree.leaves(batch)) * whole
         steps = steps or max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // max(size, 1)))
         if len(batches) == steps:
             yield _stacked(batches, steps), positions

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from numpy.typing import NDArray
 
 from laminax._paths import paths
 
@@ -23,17 +25,19 @@ Axes: TypeAlias = tuple[str | tuple[str, ...] | None, ...]
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How a run lies on a mesh; made by `data_parallel`, `fully_sharded` or `tensor_parallel`.
+    """How a run lies on a mesh; made by `data_parallel`, `fully_sharded` and others.
 
     Attributes:
         mesh: the devices.
         cut: for the parameters' paths and shapes, along which mesh axes each is cut.
         batch_axis: the mesh axis along which batches are cut.
+        time_axis: the mesh axis along which the sequences in a batch are cut; None for not at all.
     """
 
     mesh: Mesh
     cut: Callable[[Any], list[Axes]]
     batch_axis: str = "data"
+    time_axis: str | None = None
 
     @property
     def ways(self) -> int:
@@ -92,13 +96,45 @@ class Layout:
         """Whole on every device."""
         return NamedSharding(self.mesh, PartitionSpec())
 
-    def batch(self, leading: int = 0) -> NamedSharding:
-        """In parts along the batch, which comes after `leading` other axes."""
-        return NamedSharding(self.mesh, PartitionSpec(*(None,) * leading, self.batch_axis))
+    @property
+    def sequences(self) -> NamedSharding:
+        """Of an array (batch, time, ...): what `nn.ring_attention` and `nn.constrain` ask for."""
+        return NamedSharding(self.mesh, PartitionSpec(self.batch_axis, self.time_axis))
+
+    def batch(self, batch: Any, leading: int = 0) -> Any:
+        """The sharding of each array of a batch, whose own axes come after `leading` others.
+
+        All are cut along the batch. Along time those are whose second axis is cut evenly.
+
+        Raises:
+            ValueError: the longest second axis cannot be cut evenly along `time_axis`.
+        """
+        ways = 1 if self.time_axis is None else int(self.mesh.shape[self.time_axis])
+        rest = [leaf.shape[leading + 1 :] for leaf in jax.tree.leaves(batch)]
+        times = [axes[0] for axes in rest if axes]
+        if times and max(times) % ways:
+            raise ValueError(
+                f"layout: sequences of {max(times)} steps cannot be cut evenly over the {ways} "
+                f"devices along {self.time_axis!r}; pad them to a multiple of {ways}"
+            )
+
+        def sharding(leaf: Any) -> NamedSharding:
+            long = leaf.ndim > leading + 1 and leaf.shape[leading + 1] % ways == 0
+            axes = (self.batch_axis, self.time_axis) if long else (self.batch_axis,)
+            return NamedSharding(self.mesh, PartitionSpec(*(None,) * leading, *axes))
+
+        return jax.tree.map(sharding, batch)
+
+    def slots(self, batch_size: int) -> NDArray[np.intp]:
+        """Which examples of a batch lie on the devices of this process, in rising order."""
+        sharding = NamedSharding(self.mesh, PartitionSpec(self.batch_axis))
+        parts = sharding.addressable_devices_indices_map((batch_size,)).values()
+        every = np.arange(batch_size)
+        return np.unique(np.concatenate([every[part] for part in parts]))
 
     def constrain_batch(self, batch: Any) -> Any:
-        """Within a program: examples in parts along the batch axis."""
-        return jax.lax.with_sharding_constraint(batch, self.batch())
+        """Within a program: examples in parts along the batch, sequences along time too."""
+        return jax.lax.with_sharding_constraint(batch, self.batch(batch))
 
     def constrain_state(self, state: "TrainState") -> "TrainState":
         """Within a program: the training state as laid out."""

@@ -3,6 +3,7 @@
 data parallel      batches in parts along "data", parameters whole on every device
 fully sharded      parameters, moments and averages in parts along "data", too (ZeRO-3)
 tensor parallel    parameters in parts as rules by path say: {"*/wi/w": (None, "model")}
+sequence parallel  sequences in parts along "time", too, parameters whole on every device
 """
 
 import math
@@ -110,6 +111,41 @@ def tensor_parallel(
         return found
 
     return Layout(mesh, cut, batch_axis)
+
+
+def sequence_parallel(mesh: Mesh, *, batch_axis: str = "data", time_axis: str = "time") -> Layout:
+    """Batches in parts along both the batch and the sequence, parameters whole on each device.
+
+    For sequences whose activations are too many for one device. Arrays (batch, time, ...) are cut
+    along both axes, labels (batch,) along the batch alone, and so is an array whose second axis the
+    devices do not divide and that is shorter than another.
+
+    It takes `nn.ring_attention(model, layout.sequences)` to keep all activations in parts: what
+    treats steps one by one stays on its device, and attention passes keys and values round. Any
+    other model finds the same, but the compiler gathers what a layer reads of all steps: little
+    memory is saved.
+
+    Raises:
+        ValueError: an axis that the mesh has not, or the same one twice; from `fit`, a sequence
+            that cannot be cut evenly.
+
+    >>> from laminax import nn, train
+    >>> layout = train.sequence_parallel(train.mesh(data=1, time=-1))
+    >>> gpt = nn.gpt(11, layers=2, heads=2, features=8, context=64)
+    >>> model = nn.ring_attention(gpt, layout.sequences)
+
+    Sources: Li et al., Sequence parallelism: long sequence training from system perspective, 2021;
+    Liu, Zaharia and Abbeel, Ring attention with blockwise transformers for near-infinite context,
+    2023.
+    """
+    where = "sequence_parallel"
+    _check_axes(where, mesh, [batch_axis, time_axis])
+    if batch_axis == time_axis:
+        raise ValueError(
+            f"{where}: {batch_axis!r} cannot cut both batch and time; make a mesh of two axes, as "
+            "train.mesh(data=2, time=-1)"
+        )
+    return Layout(mesh, lambda params: [()] * len(jax.tree.leaves(params)), batch_axis, time_axis)
 
 
 def _names(axis: str | tuple[str, ...] | None) -> tuple[str, ...]:

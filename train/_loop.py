@@ -62,8 +62,8 @@ def fit(
     """Train: minimize the objective over the data, many steps a program.
 
     Every batch is full: batches are cut from an endless stream of permutations of the data, decided
-    by the seed. Ctrl-C (or SIGTERM) ends the run after the current chunks, within about a quarter
-    of a second, and the last state is returned; a second one raises.
+    by the seed. Ctrl-C (or SIGTERM) ends the run after the current chunks, within about two
+    seconds, and the last state is returned; a second one raises.
 
     With `out`, checkpoints are written while training goes on, and `resume=True` goes on from the
     newest one: the same machine and versions come to the same bits as without the interruption,
@@ -73,7 +73,8 @@ def fit(
         objective: what to minimize.
         optimizer: one of `optim`, or any optax transform.
         data: a pytree of arrays with a common leading axis, `(x, y)` for `supervised`, which is put
-            on the device; or a stream of batches, a `data.Source`.
+            on the device; or a stream of batches, a `data.Source`, of which each of several
+            processes reads its own share, where it is `data.Divisible`.
         epochs: passes over the data to make.
         batch_size: examples a step; of a stream, its own.
         seed: decides parameters, data order and noise.
@@ -113,9 +114,8 @@ def fit(
         if folder is not None and first():
             stack.enter_context(contextlib.closing(Lock(folder)))
         found = newest(folder) if folder is not None and resume else None
+        _check_cut(data, batch_size, microbatches, layout)
         feed = _feed(data, batch_size, weights, layout, found and found[1]["stream"])
-        if layout is not None:
-            layout.check_batch(feed.batch_size, microbatches)
         stack.enter_context(contextlib.closing(feed))
         objective.check(feed.sample)
         new = functools.partial(init, objective, optimizer, feed.spec, seed=seed, layout=layout)
@@ -204,6 +204,14 @@ def _folder(out: str | os.PathLike[str] | None, resume: bool, policy: Checkpoint
 
 def _placed(state: TrainState, layout: Layout | None) -> TrainState:
     return state if layout is None else jax.tree.map(put, state, layout.state(state))
+
+
+def _check_cut(
+    data: Batch | Source, batch_size: int, microbatches: int, layout: Layout | None
+) -> None:
+    size = data.batch_size if isinstance(data, Source) else batch_size
+    if layout is not None:
+        layout.check_batch(checked_count("fit", "batch_size", size), microbatches)
 
 
 def _feed(

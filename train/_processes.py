@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
+from numpy.typing import NDArray
 
 
 def first() -> bool:
@@ -41,6 +42,29 @@ def _put(leaf: Any, sharding: NamedSharding) -> jax.Array:
         return key
     array = np.asarray(leaf)
     return jax.make_array_from_callback(array.shape, sharding, lambda rows: array[rows])
+
+
+def put_slots(leaf: Any, sharding: NamedSharding, slots: NDArray[np.intp], size: int) -> jax.Array:
+    """Put batches (steps, slots, ...) on the devices, of which each process has some slots.
+
+    Args:
+        leaf: what this process has: at least the slots of its own devices.
+        sharding: of the whole, (steps, size, ...).
+        slots: which of the `size` examples of a batch these are, in rising order.
+        size: examples of a whole batch.
+    """
+    if jax.process_count() == 1:
+        placed: jax.Array = jax.device_put(leaf, sharding)
+        return placed
+
+    def part(at: tuple[slice, ...] | None) -> Any:
+        assert at is not None
+        rows = np.arange(size)[at[1]]
+        first = int(np.searchsorted(slots, rows[0]))
+        return leaf[at[0], first : first + len(rows), *at[2:]]
+
+    shape = (leaf.shape[0], size, *leaf.shape[2:])
+    return jax.make_array_from_callback(shape, sharding, part)
 
 
 def whole(leaf: jax.Array) -> Any:

@@ -22,7 +22,9 @@ Span: TypeAlias = tuple[slice, slice]
 WHOLE: tuple[Span, ...] = ((slice(None), slice(None)),)
 """One block: every query, every key."""
 
-_UNSEEN, _FLOOR = -1e30, -1e29
+UNSEEN, FLOOR = -1e30, -1e29
+"""Scores of keys that are not seen, and the least that the greatest score counts as."""
+
 _LEAST, _MOST = 64, 4
 
 
@@ -106,9 +108,9 @@ def _block(
     if bias is not None:
         s = s + bias.astype(wide)
     if mask is not None:
-        s = jnp.where(mask, s, _UNSEEN)
+        s = jnp.where(mask, s, UNSEEN)
     # Not below the floor, so that where nothing is seen every exponential is 0, and not 1.
-    top = jax.lax.stop_gradient(jnp.maximum(s.max(-1, keepdims=True), _FLOOR))
+    top = jax.lax.stop_gradient(jnp.maximum(s.max(-1, keepdims=True), FLOOR))
     e = jnp.exp(s - top)
     total = e.sum(-1, keepdims=True)
     y = jnp.matmul(drop(e).astype(v.dtype), v, preferred_element_type=wide)

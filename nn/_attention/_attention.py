@@ -26,6 +26,7 @@ from .._regularization._dropout import dropout as dropped
 from ._attend import WHOLE, attend, causal_spans, join_heads, split_heads
 from ._cache import answered, empty_cache, extended
 from ._positions import positions_of
+from ._ring import Places, ring_attend
 from ._rotary import Position
 
 
@@ -160,20 +161,25 @@ def _mix(
     def bias(queries: jax.Array, keys: jax.Array) -> jax.Array | None:
         return position.bias(heads, queries, keys) if position.bias else None
 
+    def look(rows: Places, cols: Places) -> tuple[jax.Array | None, jax.Array | None]:
+        mask = _visible(rows.steps, cols.steps, causal, window, cols.real)
+        return mask, bias(rows.positions, cols.positions)
+
     def init(key: jax.Array, x: Any, **side: Any) -> Variables:
         return Variables({}, {})
 
     def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[jax.Array, State]:
         time, positions = _time(x), positions_of("attention", ctx, x)
-        steps = jnp.arange(time, dtype=jnp.int32)
-        y = attend(
-            *split(x, positions),
-            mask=_visible(steps, steps, causal, window, padding_mask("attention", ctx, x)),
-            bias=bias(positions, positions),
-            spans=causal_spans(time, window) if causal else WHOLE,
-            drop=weight_dropout(rate, ctx),
-        )
-        return join_heads(y), state
+        steps, real = jnp.arange(time, dtype=jnp.int32), padding_mask("attention", ctx, x)
+        places = Places(steps, positions, real)
+        q, k, v = split(x, positions)
+        if ctx._sequence is not None:
+            _check_undropped(rate, ctx)
+            return join_heads(ring_attend(q, k, v, places, look, ctx._sequence)), state
+        mask, added = look(places, places)
+        spans = causal_spans(time, window) if causal else WHOLE
+        drop = weight_dropout(rate, ctx)
+        return join_heads(attend(q, k, v, mask=mask, bias=added, spans=spans, drop=drop)), state
 
     def start(variables: Variables, x: Any, ctx: Context) -> Carry:
         size = x.shape[-1] // (heads + 2 * kv_heads)
@@ -204,6 +210,14 @@ def _time(x: Any) -> int:
     if len(x.shape) != 3:
         raise ValueError(f"attention: x must be (batch, time, features), got {describe(x)}")
     return int(x.shape[1])
+
+
+def _check_undropped(rate: float, ctx: Context) -> None:
+    if rate and ctx.train:
+        raise ValueError(
+            f"attention: the attention weights of a ring are not dropped, got dropout={rate}; give "
+            "dropout=0, and drop the branches instead, or leave out ring_attention"
+        )
 
 
 def _visible(

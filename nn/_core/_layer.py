@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding
 
 from ._specs import Abstract, Spec, abstract_key, memoized, spec_of
 
@@ -52,7 +53,7 @@ class Variables(NamedTuple):
 @functools.partial(
     jax.tree_util.register_dataclass,
     data_fields=["key", "side"],
-    meta_fields=["train", "_planned", "_tapped"],
+    meta_fields=["train", "_planned", "_tapped", "_sequence"],
 )
 @dataclasses.dataclass(frozen=True)
 class Context:
@@ -79,6 +80,8 @@ class Context:
     _planned: bool = False
     # Composites return what their children answer, in the state; see `_tap`.
     _tapped: bool = False
+    # How sequences lie in parts over the devices; see `ring_attention`.
+    _sequence: NamedSharding | None = None
 
     def child(
         self, name: str, side: Mapping[str, Any] | None = None, extra_call: int = 0

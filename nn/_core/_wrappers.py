@@ -59,7 +59,7 @@ def remat(layer: LayerLike, /, policy: Callable[..., bool] | None = None) -> Lay
     ['dense_0']
     """
     inner = as_layer(layer)
-    return _around(inner, apply=jax.checkpoint(inner.apply, policy=policy))
+    return around(inner, apply=jax.checkpoint(inner.apply, policy=policy))
 
 
 @wrapper
@@ -93,7 +93,7 @@ def constrain(layer: LayerLike, sharding: Sharding | PartitionSpec, /) -> Layer:
         carry, y = inner.step(variables, carry, x, ctx)
         return carry, laid_out(y)
 
-    return _around(inner, apply=apply, step=step if inner.step else None)
+    return around(inner, apply=apply, step=step if inner.step else None)
 
 
 @wrapper
@@ -143,7 +143,7 @@ def policy(
         return carry, _cast(y, output)
 
     cell = {"start": start, "step": step} if inner.step else {}
-    new = _around(inner, apply=apply, **cell)
+    new = around(inner, apply=apply, **cell)
 
     def trace(x: Spec, side: Mapping[str, Spec]) -> Abstract:
         # The parts are planned in the precision they were written in; only y differs.
@@ -153,7 +153,8 @@ def policy(
     return set_abstract(new, trace)
 
 
-def _around(inner: Layer, **changes: Any) -> Layer:
+def around(inner: Layer, **changes: Any) -> Layer:
+    """Return a transparent wrapper: `inner` with other functions and its own abstract pass."""
     new = dataclasses.replace(inner, **changes)
     return set_abstract(new, lambda x, side: abstract(inner, x, side))
 

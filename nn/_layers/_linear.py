@@ -45,8 +45,10 @@ def dense(features: int, *, bias: bool = True, init: Initializer = lecun_normal(
     def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[jax.Array, State]:
         feature_size("dense", x, parameter_of("dense", params, *names)[0].shape[0])
         x, w, *b = promote(x, *(params[name] for name in names))
-        # Over rows: with more axes, the gradient of w transposes a copy of that of y on CPU.
-        y = (x.reshape(-1, x.shape[-1]) @ w).reshape(*x.shape[:-1], w.shape[1])
+        # Over rows: with more axes, the gradient of w transposes a copy of that of y on CPU. Not
+        # where both batch and time lie in parts: these are no parts of the rows.
+        rows = x if ctx._sequence is not None else x.reshape(-1, x.shape[-1])
+        y = (rows @ w).reshape(*x.shape[:-1], w.shape[1])
         return (y + jnp.expand_dims(b[0], range(y.ndim - 1)) if bias else y), state
 
     return pointwise(make, apply)

@@ -74,10 +74,13 @@ def test_how_many_batches_lie_in_a_block_changes_nothing(monkeypatch):
 
 def test_blocks_are_as_large_as_a_transfer_may_be(monkeypatch):
     monkeypatch.setattr(_feed, "_BLOCK_BYTES", 2 * (12 * 3 + 12) * 4)
-    blocks = _feed._read_ahead(FromDisk())
+    blocks = _feed._read_ahead(FromDisk(), 12)
     batches, positions = next(blocks)
     assert [a.shape for a in batches] == [(2, 12, 3), (2, 12, 1)]
     assert positions == [{"step": 1}, {"step": 2}]
+    whole = train.data.indexed((X, Y), batch_size=12, key=FromDisk().key)
+    few = next(_feed._read_ahead(whole.part(np.arange(3)), 12))[0]
+    assert [a.shape for a in few] == [(2, 3, 3), (2, 3, 1)]  # as many steps, whoever reads how much
 
 
 @pytest.mark.parametrize("step", [*range(1, 9), 13, 19])

@@ -1,6 +1,7 @@
 """Searches over hyperparameters: a population of trainings as one program."""
 
 from ._halving import halving as halving
+from ._hyperband import hyperband as hyperband
 from ._picture import plot_sweep as plot_sweep
 from ._population import PopulationResult as PopulationResult
 from ._population import population as population

@@ -24,6 +24,7 @@ from ._multi30k import multi30k as multi30k
 from ._multi30k import read_lines as read_lines
 from ._sampling import class_weights as class_weights
 from ._sampling import weighted_index as weighted_index
+from ._source import Divisible as Divisible
 from ._source import Source as Source
 from ._source import mapped as mapped
 from ._split import rows as rows

@@ -6,6 +6,7 @@ those of all buckets in one shuffled order. So every batch is full, each example
 often in the long run, and batch k is known without its predecessors.
 """
 
+import copy
 from bisect import bisect_right
 from typing import Any, NamedTuple
 
@@ -34,7 +35,8 @@ class _Bucketed:
         self._data, self._pad = data, pad
         longest = _longest(data)
         check_stream("bucketed", key, batch_size, len(longest))
-        self.batch_size = int(batch_size)
+        self.batch_size = self._whole = int(batch_size)
+        self._slots = np.arange(self._whole)
         self.examples: int | None = len(longest)
         place = np.searchsorted(least_padded(longest, buckets), longest)
         self._members = [np.flatnonzero(place == b) for b in range(place.max() + 1)]
@@ -58,11 +60,16 @@ class _Bucketed:
             self._epoch, self._plan = epoch, self._planned(epoch)
         bucket, step = self._plan[self._step - self._before(epoch)]
         members = self._members[bucket]
-        batch = _taken(
-            self._data, members[self._orders[bucket].rows(int(step))], members, self._pad
-        )
+        chosen = members[self._orders[bucket].rows(int(step))[self._slots]]
+        batch = _taken(self._data, chosen, members, self._pad)
         self._step += 1
         return batch
+
+    def part(self, slots: NDArray[np.intp]) -> Source:
+        part = copy.copy(self)
+        part._slots = self._slots[slots]
+        part.batch_size = len(slots)
+        return part
 
     def state(self) -> State:
         return {"source": "bucketed", **self._made, "step": self._step}
@@ -72,17 +79,17 @@ class _Bucketed:
 
     def _before(self, epoch: int) -> int:
         """Return how many batches come before an epoch."""
-        return sum(epoch * len(members) // self.batch_size for members in self._members)
+        return sum(epoch * len(members) // self._whole for members in self._members)
 
     def _epochs_bound(self) -> int:
         n = sum(map(len, self._members))
-        return (self._step + len(self._members) + 1) * self.batch_size // n + 2
+        return (self._step + len(self._members) + 1) * self._whole // n + 2
 
     def _planned(self, epoch: int) -> NDArray[np.int64]:
         """Return the (bucket, step) of every batch of an epoch, in order."""
         plan = []
         for b, members in enumerate(self._members):
-            first, end = (e * len(members) // self.batch_size for e in (epoch, epoch + 1))
+            first, end = (e * len(members) // self._whole for e in (epoch, epoch + 1))
             plan += [(b, step) for step in range(first, end)]
         # The legacy generator, because NumPy freezes its stream and no other.
         order = np.random.RandomState([*self._seed, epoch]).permutation(len(plan))

@@ -4,6 +4,7 @@ Batch s holds the rows index(key, s, B, n), so that training from disk is traini
 memory bit for bit.
 """
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -34,12 +35,19 @@ class _Indexed:
             "examples": self.examples,
             "key": jax.random.key_data(key).tolist(),
         }
+        self._slots = np.arange(self.batch_size)
         self._read(np.zeros(1, np.int32))  # so that bad data raise at once
 
     def __next__(self) -> Any:
-        batch = self._read(self._order.rows(self._step))
+        batch = self._read(self._order.rows(self._step)[self._slots])
         self._step += 1
         return batch
+
+    def part(self, slots: NDArray[np.intp]) -> Source:
+        part = copy.copy(self)
+        part._slots = self._slots[slots]
+        part.batch_size = len(slots)
+        return part
 
     def state(self) -> State:
         return {"source": "indexed", **self._made, "step": self._step}

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from ._split import rows
 
@@ -53,6 +54,22 @@ class Source(Protocol):
         """
 
 
+@runtime_checkable
+class Divisible(Source, Protocol):
+    """A source that can read some slots of its batches without the others.
+
+    Of several processes that train together each then reads what its own devices need, and no
+    more: `indexed`, `bucketed`, and what is `mapped` from these.
+    """
+
+    def part(self, slots: NDArray[np.intp]) -> Source:
+        """Return the source of batches that hold these slots of each batch, in this order.
+
+        It goes on from where this one stands; its `state()` is that of the whole, so that a run may
+        be taken up by another number of processes.
+        """
+
+
 class _Mapped:
     def __init__(self, source: Source, function: Callable[[Any], Any]) -> None:
         self._source, self._function = source, function
@@ -74,6 +91,12 @@ class _Mapped:
         self._source.restore(state)
 
 
+class _DivisibleMapped(_Mapped):
+    def part(self, slots: NDArray[np.intp]) -> Source:
+        assert isinstance(self._source, Divisible)
+        return mapped(self._source.part(slots), self._function)
+
+
 def mapped(source: Source, function: Callable[[Any], Any]) -> Source:
     """Return the source of `function(batch)` for the batches of a source.
 
@@ -82,7 +105,7 @@ def mapped(source: Source, function: Callable[[Any], Any]) -> Source:
 
     Args:
         source: the source; from now on it is read through this one alone.
-        function: pure; keeps the number of examples.
+        function: pure, of each example by itself; keeps their number.
 
     >>> import jax
     >>> from laminax.train.data import indexed
@@ -99,7 +122,8 @@ def mapped(source: Source, function: Callable[[Any], Any]) -> Source:
         )
     if not callable(function):
         raise TypeError(f"mapped: function: expected a function, got {type(function).__name__}")
-    return _Mapped(source, function)
+    divisible = isinstance(source, Divisible)
+    return (_DivisibleMapped if divisible else _Mapped)(source, function)
 
 
 def checked_batch(where: str, batch: Any) -> Any:

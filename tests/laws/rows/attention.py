@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from laminax import nn
 
@@ -23,6 +25,11 @@ def reading(layer: Any, length: int = 3, features: int = 6) -> Any:
     return nn.compose(forward, memory=nn.parameter((1, length, features)), layer=layer)
 
 
+def ring(layer: Any) -> Any:
+    mesh = jax.make_mesh((1, 8), ("data", "time"), axis_types=(AxisType.Auto,) * 2)
+    return nn.ring_attention(layer, NamedSharding(mesh, PartitionSpec("data", "time")))
+
+
 def causal(**options: Any) -> Any:
     return nn.attention(2, causal=True, **options)
 
@@ -33,6 +40,7 @@ LAYERS = [
     Row("attention", lambda: causal(kv_heads=1, window=2, bias=False), vectors, "window"),
     Row("rotary", lambda: causal(position=nn.rotary()), vectors),
     Row("alibi", lambda: causal(position=nn.alibi()), vectors),
+    Row("ring_attention", lambda: ring(causal(kv_heads=1)), lambda: normal(BATCH, 8, 4)),
     Row("cross_attention", lambda: reading(nn.cross_attention(2, kv_heads=1)), vectors, cell=False),
     Row("sinusoidal_positions", lambda: nn.sinusoidal_positions(), vectors),
     Row("learned_positions", lambda: nn.learned_positions(5), vectors),

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from laminax.train.data import Source
+from laminax.train.data import Divisible, Source
 
 
 def assert_same(a: Any, b: Any) -> None:
@@ -38,3 +38,26 @@ def assert_resumes(make: Callable[[], Source], batches: int) -> list[Any]:
     source.restore(json.loads(texts[1]))  # one that has been read already, too
     assert_same(next(source), stream[1])
     return stream
+
+
+def assert_divides(make: Callable[[], Source], batches: int) -> None:
+    """Hold a source to what its parts promise: slots of each batch, the state of the whole."""
+    whole = make()
+    assert isinstance(whole, Divisible)
+    chosen = [np.arange(whole.batch_size)[part] for part in (slice(1, None, 2), slice(0, None, 2))]
+    parts = [make().part(slots) for slots in chosen]
+    stream, states = [], [json.dumps(whole.state())]
+    for _ in range(batches):
+        stream.append(next(whole))
+        states.append(json.dumps(whole.state()))
+    for slots, part in zip(chosen, parts, strict=True):
+        assert part.batch_size == len(slots) and part.examples == whole.examples
+        for batch, before, after in zip(stream, states[:-1], states[1:], strict=True):
+            assert json.dumps(part.state()) == before
+            assert_same(next(part), jax.tree.map(lambda leaf: leaf[slots], batch))  # noqa: B023
+            assert json.dumps(part.state()) == after
+        part.restore(json.loads(states[1]))
+        back = slots[::-1]
+        again = part.part(np.arange(len(slots))[::-1])  # a part of a part, from where this stands
+        assert_same(next(again), jax.tree.map(lambda leaf: leaf[back], stream[1]))  # noqa: B023
+    make().restore(json.loads(json.dumps(parts[0].state())))

@@ -8,7 +8,7 @@ import pytest
 from laminax import nn, optim, train
 from laminax.train.data import bucketed
 
-from .source_law import assert_resumes
+from .source_law import assert_divides, assert_resumes
 
 random = np.random.default_rng(0)
 LENGTHS = random.integers(1, 30, 103)
@@ -29,6 +29,11 @@ def test_resumes(batch_size, buckets):
         for row, label, length in zip(x, y, side["lengths"], strict=True):
             np.testing.assert_array_equal(row[:length], TEXTS[label])
             assert (row[length:] == 0).all()
+
+
+@pytest.mark.parametrize(("batch_size", "buckets"), [(8, 4), (16, 9), (150, 3)])
+def test_divides(batch_size, buckets):
+    assert_divides(lambda: source(batch_size=batch_size, buckets=buckets), 9)
 
 
 def test_resumes_far_from_the_start():

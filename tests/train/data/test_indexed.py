@@ -5,7 +5,7 @@ import pytest
 from laminax import nn, optim, train
 from laminax.train.data import index, indexed
 
-from .source_law import assert_resumes, assert_same
+from .source_law import assert_divides, assert_resumes, assert_same
 
 N, BATCH = 70, 16
 
@@ -26,6 +26,28 @@ def source(data, key=0, batch_size=BATCH):
 @pytest.mark.parametrize("batch_size", [1, 16, 70, 150])
 def test_resumes(batch_size):
     assert_resumes(lambda: source(table(), batch_size=batch_size), 12)
+
+
+def test_divides():
+    for batch_size in (16, 70, 150):
+        assert_divides(lambda: source(table(), batch_size=batch_size), 9)  # noqa: B023
+
+
+def test_a_part_reads_its_own_rows_alone():
+    read = []
+
+    class Counted(Rising):
+        def __getitem__(self, chosen):
+            read.extend(chosen.tolist())
+            return super().__getitem__(chosen)
+
+    whole = source(Counted())
+    read.clear()
+    part = whole.part(np.arange(4, 8))
+    for step in range(3):
+        next(part)
+        assert read == sorted(rows(step)[4:8].tolist())
+        read.clear()
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from laminax import train
-from laminax.train.data import Source, indexed, iterated, mapped
+from laminax.train.data import Divisible, Source, indexed, iterated, mapped
 
-from .source_law import assert_resumes
+from .source_law import assert_divides, assert_resumes
 
 
 def numbers(key=0, batch_size=3, n=8):
@@ -19,6 +19,13 @@ def squares():
 def test_mapped_resumes():
     for x, y in assert_resumes(squares, 7):
         np.testing.assert_array_equal(y, x * x)
+
+
+def test_mapped_divides_as_what_it_is_made_from():
+    assert_divides(squares, 7)
+    front_to_back = iterated(lambda epoch: [np.arange(3)], batch_size=3)
+    for source in (front_to_back, mapped(front_to_back, abs)):
+        assert isinstance(source, Source) and not isinstance(source, Divisible)
 
 
 def test_mapped_reads_the_same_rows():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from laminax import nn, optim, train
-from laminax.train._sweep._halving import rungs
+from laminax.train._sweep._brackets import floor_log, rungs
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(50, 3)).astype(np.float32)
@@ -69,7 +69,8 @@ def test_what_diverges_does_not_go_on_and_blocks_make_no_difference():
     ],
 )
 def test_rungs(settings, epochs, eta, expected):
-    assert rungs(settings, epochs, eta) == expected
+    last = floor_log(min(settings, epochs), eta)
+    assert rungs(settings, epochs, eta, last) == expected
 
 
 @pytest.mark.parametrize(
