@@ -33,8 +33,8 @@ from ._state import TrainState, copied
 from .checkpoint._runs import Writer
 from .data import index
 
-# A chunk's length; an interrupt waits for two at most. A shorter one costs: each begins with memory
-# that the system has to clear, 20% of a small convolutional network's time at an eighth of a second.
+# A chunk's length; an interrupt waits for two at most. Each chunk begins with memory that the system
+# has to clear: at an eighth of a second this took 20% of a small convolutional network's time.
 _SECONDS = 1.0
 
 
