@@ -33,8 +33,8 @@ from ._state import TrainState, copied
 from .checkpoint._runs import Writer
 from .data import index
 
-# A chunk's length; an interrupt waits for two at most. Each chunk begins with memory that the system
-# has to clear: at an eighth of a second this took 20% of a small convolutional network's time.
+# A chunk's length; an interrupt waits for two at most. Each begins with memory that the system has
+# to clear: at an eighth of a second this took a fifth of a small convolutional network's time.
 _SECONDS = 1.0
 
 
