@@ -75,7 +75,7 @@ POSITIONS = {"positions": jnp.asarray(RANDOM.integers(0, 50, (4, 16)))}
         ({"kv_heads": 1, "position": nn.alibi()}, {"lengths": LENGTHS}),
         ({"causal": True, "position": nn.alibi()}, POSITIONS),
     ],
-    ids=str,
+    ids=["plain", "mask", "lengths", "window", "rotary", "positions", "alibi", "alibi-positions"],
 )
 def test_answers_and_gradients_are_those_of_attention(options, side):
     plain = nn.attention(4, **options)
