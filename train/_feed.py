@@ -7,13 +7,13 @@ the chunk; on the host it hands out that data, as many steps at a time as it has
 import queue
 import threading
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
 import numpy as np
 
+from ._blocks import read_ahead
 from ._layout import Layout
 from ._objective import Batch, batch_size_of
 from ._processes import put, put_slots
@@ -22,8 +22,6 @@ from .data import Divisible, Source, gather, index
 
 Weights: TypeAlias = jax.Array | None
 
-_BLOCK_BYTES = 32 << 20
-_BLOCK_STEPS = 64
 _CHECKED = 1024  # rows that a fingerprint reads
 _AHEAD = 2  # blocks that wait on the device while one is used
 
@@ -141,7 +139,7 @@ class Streaming:
         if layout is not None and jax.process_count() > 1 and isinstance(source, Divisible):
             self._slots = layout.slots(self.batch_size)
             source = source.part(self._slots)
-        self._blocks = _read_ahead(source, self.batch_size)
+        self._blocks = read_ahead(source, self.batch_size)
         self._queue: queue.Queue[Any] = queue.Queue(_AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -221,39 +219,3 @@ class Streaming:
             except queue.Full:
                 continue
         return None
-
-
-def _read_ahead(source: Source, whole: int) -> Iterator[tuple[Batch, list[Any]]]:
-    """Yield blocks of stacked batches, each with the source's state after every batch of it.
-
-    All blocks have one length, so that one program serves them; one that is cut short, by the end
-    of the stream, is filled up with its last batch, which is never taken. Where batches come in
-    several shapes, from then on each is a block of its own, and each shape has its program. The
-    length is that of whole batches of so many examples, the same in every process.
-    """
-    batches: list[Batch] = []
-    positions: list[Any] = []
-    steps = 0
-    while (batch := next(source, None)) is not None:
-        batch = jax.tree.map(np.asarray, batch)
-        if batches and _shapes(batch) != _shapes(batches[-1]):
-            yield _stacked(batches, steps), positions
-            batches, positions, steps = [], [], 1
-        batches.append(batch)
-        positions.append(source.state())
-        size = sum(leaf.nbytes // len(leaf) for leaf in jax.tree.leaves(batch)) * whole
-        steps = steps or max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // max(size, 1)))
-        if len(batches) == steps:
-            yield _stacked(batches, steps), positions
-            batches, positions = [], []
-    if batches:
-        yield _stacked(batches, steps), positions
-
-
-def _shapes(batch: Batch) -> list[tuple[int, ...]]:
-    return [leaf.shape for leaf in jax.tree.leaves(batch)]
-
-
-def _stacked(batches: list[Batch], steps: int) -> Batch:
-    filled = batches + batches[-1:] * (steps - len(batches))
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *filled)

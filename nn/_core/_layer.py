@@ -78,10 +78,8 @@ class Context:
     train: bool = False
     # In the abstract pass of `init`, whose x may hold fewer examples than training will.
     _planned: bool = False
-    # Composites return what their children answer, in the state; see `_tap`.
-    _tapped: bool = False
-    # How sequences lie in parts over the devices; see `ring_attention`.
-    _sequence: NamedSharding | None = None
+    _tapped: bool = False  # composites return what their children answer, in the state; see `_tap`
+    _sequence: NamedSharding | None = None  # how sequences lie in parts; see `ring_attention`
 
     def child(
         self, name: str, side: Mapping[str, Any] | None = None, extra_call: int = 0

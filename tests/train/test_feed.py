@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from laminax import nn, optim, train
-from laminax.train import _feed
+from laminax.train import _blocks
 
 from .broken_runs import Broken, bits, break_at_step, untimed, wait_for_writer
 
@@ -55,7 +55,7 @@ streamed = functools.cache(lambda: told(fit(FromDisk())))
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
-    monkeypatch.setattr(_feed, "_BLOCK_STEPS", 3)
+    monkeypatch.setattr(_blocks, "_BLOCK_STEPS", 3)
 
 
 def test_a_stream_trains_as_the_same_batches_on_the_device_do():
@@ -68,18 +68,18 @@ def test_a_stream_trains_as_the_same_batches_on_the_device_do():
 
 def test_how_many_batches_lie_in_a_block_changes_nothing(monkeypatch):
     for steps in (1, 2, 64):
-        monkeypatch.setattr(_feed, "_BLOCK_STEPS", steps)
+        monkeypatch.setattr(_blocks, "_BLOCK_STEPS", steps)
         assert told(fit(FromDisk())) == streamed()
 
 
 def test_blocks_are_as_large_as_a_transfer_may_be(monkeypatch):
-    monkeypatch.setattr(_feed, "_BLOCK_BYTES", 2 * (12 * 3 + 12) * 4)
-    blocks = _feed._read_ahead(FromDisk(), 12)
+    monkeypatch.setattr(_blocks, "_BLOCK_BYTES", 2 * (12 * 3 + 12) * 4)
+    blocks = _blocks.read_ahead(FromDisk(), 12)
     batches, positions = next(blocks)
     assert [a.shape for a in batches] == [(2, 12, 3), (2, 12, 1)]
     assert positions == [{"step": 1}, {"step": 2}]
     whole = train.data.indexed((X, Y), batch_size=12, key=FromDisk().key)
-    few = next(_feed._read_ahead(whole.part(np.arange(3)), 12))[0]
+    few = next(_blocks.read_ahead(whole.part(np.arange(3)), 12))[0]
     assert [a.shape for a in few] == [(2, 3, 3), (2, 3, 1)]  # as many steps, whoever reads how much
 
 
