@@ -11,8 +11,6 @@ import jax
 import numpy as np
 import optax
 
-from laminax.nn import Variables
-
 from ._arguments import check_arguments
 from ._callback import Callback, View
 from ._check import check_kind, checked_batch_size, checked_count, checked_data, checked_weights
@@ -30,9 +28,10 @@ from ._resume import about, restored
 from ._rows import Rows
 from ._run import Run
 from ._state import TrainState, copied, init
-from .checkpoint import Checkpoints, save, writable
+from .checkpoint import Checkpoints, writable
 from .checkpoint import checkpoints as written
-from .checkpoint._runs import Lock, Writer, host_copy, newest
+from .checkpoint._runs import Lock, Writer, newest
+from .checkpoint._tree import begin
 from .data import Source, steps_until
 
 _DEFAULT = Checkpoints()
@@ -174,16 +173,10 @@ def _trained(run: Run, folder: Path | None, progress: bool) -> Result:
     result = run.result()
     if folder is not None:
         run.finish()
-        _export(folder / "variables.safetensors", result.variables)
+        begin(folder / "variables.safetensors", result.variables)()
         if result.best is not None:
-            _export(folder / "best.safetensors", result.best.variables)
+            begin(folder / "best.safetensors", result.best.variables)()
     return result
-
-
-def _export(path: Path, variables: Variables) -> None:
-    copy = host_copy(variables)
-    if first():
-        save(path, copy)
 
 
 def _folder(out: str | os.PathLike[str] | None, resume: bool, policy: Checkpoints) -> Path | None:

@@ -294,3 +294,16 @@ def test_what_cannot_be_resumed_or_verified_says_so(tmp_path):
         main(["resume", str(tmp_path)])
     with pytest.raises(SystemExit, match="holds no checkpoint"):
         main(["verify", str(tmp_path)])
+
+
+def test_checkpoints_in_parts_are_verified_too(tmp_path, capsys):
+    pytest.importorskip("orbax.checkpoint")
+    path = tmp_path / "checkpoints" / "000000010.orbax"
+    train.save(path, {"w": np.ones(3)})
+    main(["verify", str(tmp_path)])
+    main(["verify", str(path)])
+    assert capsys.readouterr().out == f"{path}: whole, 1 leaves\n" * 2
+    next(path.glob("ocdbt*/d/*")).unlink()
+    with pytest.raises(SystemExit, match="1"):
+        main(["verify", str(tmp_path)])
+    assert "is missing" in capsys.readouterr().out

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from laminax.train._processes import agreed
+from laminax.train.checkpoint import verify
 from laminax.train.launch import launch
 
 SCRIPT = """
@@ -18,7 +19,7 @@ from pathlib import Path
 import jax, numpy as np
 from laminax import nn, optim, train
 
-out, epochs = Path(sys.argv[1]), int(sys.argv[2])
+out, epochs, sharded = Path(sys.argv[1]), int(sys.argv[2]), len(sys.argv) > 3
 random = np.random.default_rng(0)
 x = random.normal(size=(64, 16)).astype(np.float32)
 y = x[:, :1] * x[:, 1:2]
@@ -27,7 +28,8 @@ result = train.fit(
     train.supervised(model, nn.losses.squared_error),
     optim.chain(optim.adam(1e-2), optim.ema(0.9)), (x, y), epochs=epochs, batch_size=16,
     validation=(x, y), out=out / "run", resume=True, progress=False,
-    layout=train.fully_sharded(train.mesh(data=-1)), checkpoints=train.Checkpoints(steps=5),
+    layout=train.fully_sharded(train.mesh(data=-1)),
+    checkpoints=train.Checkpoints(steps=5, sharded=sharded),
 )
 told = {
     "devices": jax.device_count(),
@@ -42,13 +44,16 @@ name = f"{jax.process_count()}_{jax.process_index()}_{epochs}.json"
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    """What one process says of six epochs, and what four say that went on after three."""
+    """What one process says of six epochs, and what four say that were twice begun again.
+
+    They go on from a checkpoint in one file, then from one in parts.
+    """
     alone, together = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
     script = alone / "script.py"
     script.write_text(SCRIPT)
     subprocess.run([sys.executable, script, alone, "6"], check=True, timeout=300)
-    for epochs in ("3", "6"):
-        command = [sys.executable, "-m", "laminax", "launch", "-n", "4", script, together, epochs]
+    for words in (["2"], ["4", "sharded"], ["6", "sharded"]):
+        command = [sys.executable, "-m", "laminax", "launch", "-n", "4", script, together, *words]
         subprocess.run(command, check=True, timeout=300)
     read = [json.loads((together / f"4_{i}_6.json").read_text()) for i in range(4)]
     return json.loads((alone / "1_0_6.json").read_text()), read, together
@@ -77,10 +82,21 @@ def test_one_of_them_writes_the_folder(ran):
     names = {path.name for path in (folder / "run").iterdir()}
     variables = {"variables.safetensors", "best.safetensors"}
     assert names == {".lock", "checkpoints", "history.csv", *variables}
-    steps = [int(path.stem) for path in sorted((folder / "run" / "checkpoints").iterdir())]
-    assert steps == [20, 24]
+    names = [path.name for path in sorted((folder / "run" / "checkpoints").iterdir())]
+    assert names == ["000000020.orbax", "000000024.orbax"]
     lines = (folder / "run" / "history.csv").read_text().splitlines()
     assert len(lines) == 1 + len(together[0]["history"]["loss"])
+
+
+def test_each_of_them_writes_its_part(ran):
+    folder = ran[2] / "run" / "checkpoints" / "000000024.orbax"
+    assert sorted(path.name for path in folder.glob("manifests/*")) == [
+        f"{i}.json" for i in range(4)
+    ]
+    parts = [folder / f"ocdbt.process_{i}" for i in range(4)]
+    held = [sum(f.stat().st_size for f in part.rglob("*") if f.is_file()) for part in parts]
+    assert min(held) > 0.5 * max(held)
+    assert verify(folder)["state/params/dense_0/w"] == "float32[16, 256]"
 
 
 FAILING = """

@@ -89,14 +89,20 @@ BREAKS = {
 }
 
 
+@pytest.mark.parametrize("sharded", [False, True], ids=["one file", "in parts"])
 @pytest.mark.parametrize("devices", [1, 8])
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_run_that_is_killed_goes_on_to_the_same_bits(name, devices, tmp_path, monkeypatch):
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(
+    name, devices, sharded, tmp_path, monkeypatch
+):
     breaks, microbatches = BREAKS[name]
     data = placed(devices)
+    if sharded:
+        pytest.importorskip("orbax.checkpoint")
     with monkeypatch.context() as patch, pytest.raises(Broken):
         breaks(patch)
-        fit(data, microbatches=microbatches, out=tmp_path, checkpoints=EVERY_STEP)
+        policy = EVERY_STEP._replace(sharded=sharded)
+        fit(data, microbatches=microbatches, out=tmp_path, checkpoints=policy)
     wait_for_writer()
     result = fit(data, microbatches=microbatches, out=tmp_path, resume=True)
     assert told(result) == uninterrupted(devices, microbatches)
@@ -231,6 +237,32 @@ def test_damaged_numbers_are_passed_over_too(tmp_path, monkeypatch):
     assert told(result) == uninterrupted(1, 1)
 
 
+def test_one_in_parts_that_was_not_ended_is_written_again(tmp_path, monkeypatch):
+    pytest.importorskip("orbax.checkpoint")
+    policy = train.Checkpoints(steps=1, keep=100, sharded=True)
+    with monkeypatch.context() as patch, pytest.raises(Broken):
+        break_at_step(patch, 9)
+        fit((X, Y, IDS), out=tmp_path, checkpoints=policy)
+    wait_for_writer()
+    *_, before, last = checkpoints(tmp_path)
+    (last / "manifests" / "0.json").unlink()
+    with pytest.warns(UserWarning, match="damaged.*The checkpoint before it is used"):
+        assert newest(tmp_path)[0] == before
+        result = fit((X, Y, IDS), out=tmp_path, resume=True, checkpoints=policy)
+    assert told(result) == uninterrupted(1, 1)
+    train.checkpoint.verify(last)
+
+
+def test_what_a_killed_run_left_unfinished_is_cleared_away(tmp_path):
+    folder = tmp_path / "checkpoints"
+    left = [".000000003.safetensors.x1y2", "000000004.orbax.orbax-checkpoint-tmp", ".mine", "more"]
+    for name in left:
+        (folder / name / "part").mkdir(parents=True)
+    fit((X, Y, IDS), out=tmp_path, **{**options, "epochs": 1})
+    names = {path.name for path in folder.iterdir()}
+    assert names == {".mine", "more", "000000004.safetensors"}
+
+
 def test_only_the_newest_are_kept(tmp_path):
     fit((X, Y, IDS), out=tmp_path, checkpoints=train.Checkpoints(steps=3, keep=2))
     # 20 steps: those at 15 and 18, and the last one.
@@ -302,7 +334,7 @@ def test_a_full_disk_costs_a_warning_on_the_way_and_an_error_at_the_end(tmp_path
     def full(*args, **kwargs):
         raise OSError("no space left")
 
-    monkeypatch.setattr("laminax.train.checkpoint._runs.save", full)
+    monkeypatch.setattr("laminax.train.checkpoint._tree.save", full)
     with (
         pytest.warns(UserWarning, match="training goes on without a checkpoint: no space left"),
         pytest.raises(OSError, match="no space left"),

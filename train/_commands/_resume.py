@@ -29,7 +29,7 @@ class Verify:
     """Read every checkpoint of a run folder and tell whether it is whole."""
 
     folder: tyro.conf.Positional[Path]
-    """The run folder, or a file that train.save wrote."""
+    """The run folder, or what train.save wrote."""
 
     def run(self) -> None:
         """Print a line a file; status 1 where one is damaged.
@@ -37,9 +37,10 @@ class Verify:
         Raises:
             FileNotFoundError: there is nothing to verify.
         """
-        files = (
-            [self.folder] if self.folder.is_file() else sorted(self.folder.rglob("*.safetensors"))
-        )
+        files = [self.folder]
+        if self.folder.is_dir() and self.folder.suffix != ".orbax":
+            kinds = ("*.safetensors", "*.orbax")
+            files = sorted(path for kind in kinds for path in self.folder.rglob(kind))
         if not files:
             raise FileNotFoundError(f"verify: {self.folder} holds no checkpoint")
         damaged = False

@@ -30,7 +30,7 @@ def writable(folder: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def commit(path: Path, write: Callable[[Path], None]) -> None:
+def commit(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make a file in a temporary sibling of `path`, then move it to `path` at once.
 
     Whatever fails, the file that stood at `path` before still does.

@@ -25,14 +25,14 @@ class DamageError(Exception):
 
 _SCALARS = (bool, int, float, str)
 # Others are stored as bytes: the format lacks them, or its NumPy reader does.
-_NATIVE = {
+NATIVE = {
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("bfloat16", "float16", "float32", "float64"),
 }
 
 
-def encode(path: str, leaf: Any) -> tuple[Entry, NDArray[Any] | None]:
-    """The entry of a leaf, and the array to store for it, if any."""
+def describe(path: str, leaf: Any) -> tuple[Entry, Any]:
+    """The entry of a leaf, its digest not taken, and what of it is an array: a key's data."""
     if type(leaf) in _SCALARS:
         return {"value": leaf}, None
     spec(path, leaf)
@@ -44,13 +44,21 @@ def encode(path: str, leaf: Any) -> tuple[Entry, NDArray[Any] | None]:
     if is_key(leaf):
         entry["key"] = str(jax.random.key_impl(leaf))
         leaf = jax.random.key_data(leaf)
+    return entry | {"dtype": np.dtype(leaf.dtype).name, "shape": list(leaf.shape)}, leaf
+
+
+def encode(path: str, leaf: Any) -> tuple[Entry, NDArray[Any] | None]:
+    """The entry of a leaf, and the array to store for it, if any."""
+    entry, leaf = describe(path, leaf)
+    if leaf is None:
+        return entry, None
     # The writer stores memory as it lies, so: row-major, native byte order, and unlike
     # np.ascontiguousarray no axis added to a scalar.
     array = np.asarray(leaf, order="C")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     flat = array.reshape(-1).view(np.uint8)
-    entry |= {"dtype": array.dtype.name, "shape": list(array.shape), "sha256": _digest(flat)}
-    return entry, array if array.dtype.name in _NATIVE else flat
+    entry["sha256"] = digest(flat)
+    return entry, array if array.dtype.name in NATIVE else flat
 
 
 def decode(path: str, entry: Entry, stored: NDArray[Any] | None, template: Any) -> Any:
@@ -63,10 +71,10 @@ def decode(path: str, entry: Entry, stored: NDArray[Any] | None, template: Any) 
     flat = check(path, entry, stored)
     array = flat.view(np.dtype(entry["dtype"])).reshape(entry["shape"])
     if "key" in entry:
-        return _placed(jax.random.wrap_key_data(jnp.array(array), impl=entry["key"]), template)
+        return placed(jax.random.wrap_key_data(jnp.array(array), impl=entry["key"]), template)
     if isinstance(template, np.ndarray | np.generic):
         return array
-    return _placed(array, template)
+    return placed(array, template)
 
 
 def check(path: str, entry: Entry, stored: NDArray[Any]) -> NDArray[np.uint8]:
@@ -76,16 +84,17 @@ def check(path: str, entry: Entry, stored: NDArray[Any]) -> NDArray[np.uint8]:
         DamageError: they are not.
     """
     flat = stored.reshape(-1).view(np.uint8)
-    if _digest(flat) != entry["sha256"]:
+    if digest(flat) != entry["sha256"]:
         raise DamageError(f"the bytes of {path!r} are not those that were saved")
     return flat
 
 
-def _placed(leaf: Any, template: Any) -> jax.Array:
+def placed(leaf: Any, template: Any) -> jax.Array:
+    """An array laid out as the template is, on the default device where it is not."""
     sharding = getattr(template, "sharding", None)
     if isinstance(sharding, NamedSharding):
-        placed: jax.Array = put(leaf, sharding)
-        return placed
+        array: jax.Array = put(leaf, sharding)
+        return array
     return leaf if isinstance(leaf, jax.Array) else jnp.array(leaf)
 
 
@@ -95,10 +104,10 @@ def stored_spec(entry: Entry) -> str:
         return type(entry["value"]).__name__
     shape = tuple(entry["shape"])
     if "key" not in entry:
-        return _describe(np.dtype(entry["dtype"]), shape)
+        return _name(np.dtype(entry["dtype"]), shape)
     data = np.zeros(shape, np.uint32)
     key = jax.eval_shape(lambda d: jax.random.wrap_key_data(d, impl=entry["key"]), data)
-    return _describe(key.dtype, key.shape)
+    return _name(key.dtype, key.shape)
 
 
 def spec(path: str, leaf: Any) -> str:
@@ -116,7 +125,7 @@ def spec(path: str, leaf: Any) -> str:
             f"checkpoint: {path!r} is {found}; a tree to save holds arrays of numbers, typed keys,"
             " bool, int, float and str. Convert it or leave it out."
         )
-    return _describe(dtype, leaf.shape)
+    return _name(dtype, leaf.shape)
 
 
 def too_wide(leaf: Any) -> bool:
@@ -126,7 +135,7 @@ def too_wide(leaf: Any) -> bool:
     return bool(jax.dtypes.canonicalize_dtype(leaf.dtype) != leaf.dtype)
 
 
-def _describe(dtype: Any, shape: tuple[int, ...]) -> str:
+def _name(dtype: Any, shape: tuple[int, ...]) -> str:
     return f"{getattr(dtype, 'name', dtype)}{list(shape)}"
 
 
@@ -140,5 +149,6 @@ def _is_numeric(dtype: Any) -> bool:
     return not wider and bool(jnp.issubdtype(dtype, jnp.number) or dtype == np.bool_)
 
 
-def _digest(flat: NDArray[np.uint8]) -> str:
+def digest(flat: NDArray[np.uint8]) -> str:
+    """SHA-256 of bytes."""
     return hashlib.sha256(flat.data).hexdigest()

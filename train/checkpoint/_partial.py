@@ -1,4 +1,4 @@
-"""Reading what fits of a file that `save` wrote, for a tree that is not the one saved."""
+"""Reading what fits of what `save` wrote, for a tree that is not the one saved."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -9,8 +9,8 @@ import jax
 
 from laminax._paths import listed, match, matched
 
-from ._leaves import Entry, decode, spec, stored_spec
-from ._safetensors import load, named, reading
+from ._leaves import Entry, spec, stored_spec
+from ._tree import named, opened
 
 Tree = TypeVar("Tree")
 
@@ -76,21 +76,12 @@ def restore_partial(
     """
     leaves = named(template)
     patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-    with reading(Path(path)) as file:
-        entries: dict[str, Entry] = load(file, Path(path))["leaves"]
+    with opened(Path(path)) as stored:
+        entries: dict[str, Entry] = stored.document["leaves"]
         for pattern in patterns:
             matched("restore_partial", pattern, list(entries))
         kinds = {name: _kind(name, entries, leaves, patterns) for name in leaves | entries}
-        read = {
-            name: decode(
-                name,
-                entries[name],
-                None if "value" in entries[name] else file.get_tensor(name),
-                leaves[name],
-            )
-            for name in leaves
-            if kinds[name] == "restored"
-        }
+        read = stored.read({n: leaf for n, leaf in leaves.items() if kinds[n] == "restored"})
     if not read:
         raise ValueError(
             f"restore_partial: nothing in {path} fits the template; it holds "

@@ -1,12 +1,12 @@
-"""The checkpoints of a run: one file each, named by step, the newest kept, one writer a folder.
+"""The checkpoints of a run, named by step, the newest kept, one writer a folder.
 
-    OUT/checkpoints/000001200.safetensors    the training state, the best variables and the record
-
-Each is written aside, flushed and renamed, so that whatever stands under such a name is whole.
+OUT/checkpoints/000001200.safetensors    the training state, the best variables and the record
+OUT/checkpoints/000001200.orbax          the same in parts, where `sharded` is asked for
 """
 
 import fcntl
 import re
+import shutil
 import threading
 import time
 import warnings
@@ -14,14 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
+from .._processes import agreed, first
+from ._tree import begin, read_metadata, verify
 
-from .._processes import first, whole
-from ._leaves import is_key
-from ._safetensors import read_metadata, save, verify
-
-_NAME = re.compile(r"(\d{9,})\.safetensors")
+_NAME = re.compile(r"(\d{9,})\.(?:safetensors|orbax)")
+_UNFINISHED = re.compile(rf"\.?{_NAME.pattern}\..+")
 
 
 class Checkpoints(NamedTuple):
@@ -30,11 +27,15 @@ class Checkpoints(NamedTuple):
     One is written every so many minutes, or every so many steps where `steps` is given, and one at
     the end; after each but the newest `keep` are deleted. The best variables by validation stand in
     each of them.
+
+    With `sharded` each of several processes writes what its own devices hold, by orbax (the `orbax`
+    extra), so that none needs room for the whole state; all of them must see the folder.
     """
 
     minutes: float = 10.0
     steps: int | None = None
     keep: int = 2
+    sharded: bool = False
 
     def check(self) -> None:
         """Raise ValueError for numbers that cannot be."""
@@ -92,9 +93,13 @@ class Writer:
     def __init__(self, folder: Path, policy: Checkpoints, step: int) -> None:
         self._folder, self._policy = folder, policy
         self._thread: threading.Thread | None = None
-        self._error: OSError | None = None
+        self._error: Exception | None = None
         self._last = time.monotonic()
         self.latest = step
+        if first():  # what a run that was killed did not finish
+            for path in folder.glob("checkpoints/*"):
+                if _UNFINISHED.fullmatch(path.name):
+                    shutil.rmtree(path)
 
     def due(self, step: int) -> bool:
         """Whether it is time for a checkpoint at this step."""
@@ -119,16 +124,18 @@ class Writer:
             self.wait()
         except OSError as error:
             warnings.warn(f"training goes on without a checkpoint: {error}", stacklevel=2)
-        copy, told = host_copy(tree), metadata()
+        path = self._path(step)
+        if path.is_dir() and first():  # one that was passed over, or not ended
+            shutil.rmtree(path)
+        agreed()
+        finish = begin(path, tree, metadata())
         self._last, self.latest = time.monotonic(), step
-        if not first():
-            return
 
         def work() -> None:
             try:
-                save(self._path(step), copy, metadata=told)
+                finish()
                 self._prune()
-            except OSError as error:
+            except Exception as error:
                 self._error = error
 
         self._thread = threading.Thread(target=work)
@@ -148,13 +155,10 @@ class Writer:
             raise error
 
     def _path(self, step: int) -> Path:
-        return self._folder / "checkpoints" / f"{step:09d}.safetensors"
+        kind = "orbax" if self._policy.sharded else "safetensors"
+        return self._folder / "checkpoints" / f"{step:09d}.{kind}"
 
     def _prune(self) -> None:
-        for path in checkpoints(self._folder)[: -self._policy.keep]:
-            path.unlink(missing_ok=True)
-
-
-def host_copy(tree: Any) -> Any:
-    """Arrays that share no memory with the device's, which training will write over."""
-    return jax.tree.map(lambda a: jnp.copy(a) if is_key(a) else whole(a), tree)
+        if first():
+            for path in checkpoints(self._folder)[: -self._policy.keep]:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
