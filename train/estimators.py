@@ -75,6 +75,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, x: Any, y: Any, weights: NDArray[Any], loss: Any, outputs: int) -> Self:
         name = type(self).__name__
+        epochs = checked_count(name, "epochs", self.epochs)
+        batch_size = checked_count(name, "batch_size", self.batch_size)
         layer = layer_of(name, self.model, outputs)
         optimizer = optimizer_of(name, self.optimizer, self.rate)
         objective = objective_of(layer, loss)
@@ -88,8 +90,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             objective,
             optimizer,
             data,
-            epochs=self.epochs,
-            batch_size=min(checked_count(name, "batch_size", self.batch_size), len(data[0])),
+            epochs=epochs,
+            batch_size=min(batch_size, len(data[0])),
             state=state,
             progress=self.verbose,
         )
