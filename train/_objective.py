@@ -158,6 +158,11 @@ def reduced(value: PerExample, weights: jax.Array | None, name: str, batch: int)
     return total.sum(), count.sum()
 
 
+def batch_spec(examples: Batch, size: int) -> Batch:
+    """Shapes and dtypes of a batch of so many of the examples."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), examples)
+
+
 def batch_size_of(batch: Batch) -> int:
     """Return the length of the leading axis of a batch."""
     return int(jnp.shape(jax.tree.leaves(batch)[0])[0])

@@ -43,8 +43,7 @@ def run_folder(config: Any) -> Path | None:
     if config.out is None:
         return None
     folder = writable(config.out)
-    recipe = type(config).__module__.rpartition(".")[2]
-    told = {"recipe": recipe, **dataclasses.asdict(config)}
+    told = {"recipe": recipe_name(config), **dataclasses.asdict(config)}
     told = json.loads(json.dumps(told, default=os.fspath))
     path = folder / "config.json"
     resume = getattr(config, "resume", False)
@@ -67,6 +66,11 @@ def run_folder(config: Any) -> Path | None:
             )
     path.write_text(json.dumps(told, indent=2) + "\n")
     return folder
+
+
+def recipe_name(config: Any) -> str:
+    """Tell which recipe a configuration is of: the module of its class."""
+    return type(config).__module__.rpartition(".")[2]
 
 
 def report(

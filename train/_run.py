@@ -22,7 +22,7 @@ from ._evaluate import scores
 from ._feed import Feed, Resident
 from ._history import Totals
 from ._interrupt import Interrupts
-from ._objective import Batch
+from ._objective import Batch, batch_spec
 from ._processes import agreed, put
 from ._progress import Progress
 from ._record import Record
@@ -88,9 +88,7 @@ class Run:
         devices = 1 if layout is None else layout.mesh.size
         if peak(devices) is None:
             return Speed(size, None, devices)
-        batch = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), self.feed.spec
-        )
+        batch = batch_spec(self.feed.spec, size)
         objective, optimizer = self.program.objective, self.program.optimizer
         flops = step_flops(objective, optimizer, self.state, batch, self.program.microbatches)
         return Speed(size, flops, devices)

@@ -12,6 +12,8 @@ import numpy as np
 from .._chunk import LONGEST, Program, chunk
 from .._feed import Resident
 from .._loop import steps_for
+from .._objective import batch_spec
+from .._report import recipe_name
 from .._speed import counted, memory, peak, step_flops
 from .._state import TrainState, init
 from ._train import Recipe, recipe_of
@@ -36,15 +38,14 @@ class Bench:
         objective, optimizer = recipe.objective(config), recipe.optimizer(config, steps)
         feed = Resident(data, None, size)
         state = init(objective, optimizer, data, seed=config.seed)
-        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype), data)
-        flops = step_flops(objective, optimizer, state, batch)
+        flops = step_flops(objective, optimizer, state, batch_spec(data, size))
         program = Program(objective, optimizer, feed.take_batch)
         began = time.perf_counter()
         state, _ = jax.block_until_ready(chunk(program, state, feed.take(1)[0], np.int32(0)))
         compiled = time.perf_counter() - began
         times = list(_times(program, feed, state, self.seconds))
         median = statistics.median(times)
-        name, device = recipe.__name__.rpartition(".")[2], jax.devices()[0].device_kind
+        name, device = recipe_name(config), jax.devices()[0].device_kind
         least, most = (1e3 * bound for bound in (min(times), max(times)))
         rate, speed = counted(size / median), counted(flops / median)
         print(f"{name} on {device}, batches of {size}")
@@ -59,7 +60,7 @@ class Bench:
 
 def _times(program: Program, feed: Resident, state: TrainState, seconds: float) -> Iterator[float]:
     """Seconds a step, of rounds of about half a second each, the first one not counted."""
-    n, ended = 1, None
+    n = 1
 
     def take(state: TrainState) -> tuple[Any, float]:
         began = time.perf_counter()

@@ -10,6 +10,7 @@ import numpy as np
 from laminax._paths import paths
 
 from .._evaluate import predict
+from .._report import recipe_name
 from ..export import export_onnx, export_stablehlo
 from ._folder import Trained
 
@@ -26,9 +27,9 @@ class Eval(Trained):
         """
         (recipe, config), _, variables = self.model("eval")
         if not hasattr(recipe, "test"):
-            name = recipe.__name__.rpartition(".")[2]
             raise ValueError(
-                f"eval: {name} tests all of its models together, in training; see result.json"
+                f"eval: {recipe_name(config)} tests all of its models together, in training; see "
+                "result.json"
             )
         recipe.test(replace(config, out=None), variables)
 

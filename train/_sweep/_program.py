@@ -18,7 +18,7 @@ import optax
 from jax.sharding import NamedSharding
 
 from .._compiled import compiled_for
-from .._objective import Batch, Objective
+from .._objective import Batch, Objective, batch_spec
 from .._state import TrainState, first_state, part_key
 from .._step import Sums, evaluating_sums, summing_step
 from ..data import gather, index
@@ -78,7 +78,7 @@ class Plan:
 def start(plan: Plan, traced: Traced, lanes: Lanes, data: Batch) -> TrainState:
     """Return the members' states before the first step; of the data only shapes are read."""
     n = plan.examples(data)
-    spec = jax.tree.map(lambda a: jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype), data)
+    spec = batch_spec(data, n)
 
     def one(traced: Traced, seed: jax.Array) -> TrainState:
         objective, optimizer = plan.member(traced)

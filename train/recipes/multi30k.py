@@ -1,5 +1,6 @@
 """Multi30k: German to English, by a transformer. Copy this file and change it."""
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,10 +60,11 @@ SMOKE = {
 """Settings to try it with, in half a minute."""
 
 
-def vocabularies(config: Config) -> list[train.data.BytePairs]:
-    """Learn the byte pairs of each language from its training sentences."""
+@functools.cache
+def vocabularies(size: int) -> tuple[train.data.BytePairs, ...]:
+    """Learn so many byte pairs of each language from its training sentences."""
     texts = train.data.multi30k().train
-    return [train.data.BytePairs.fit(text, size=config.vocabulary) for text in texts]
+    return tuple(train.data.BytePairs.fit(text, size=size) for text in texts)
 
 
 def padded(sentences: list[NDArray[np.int32]], length: int) -> NDArray[np.int32]:
@@ -75,7 +77,7 @@ def padded(sentences: list[NDArray[np.int32]], length: int) -> NDArray[np.int32]
 
 def written(pairs: tuple[list[str], list[str]], config: Config) -> tuple[Any, ...]:
     """Write pairs as ((source, target so far), (target, mask), lengths); too long ones are out."""
-    german, english = vocabularies(config)
+    german, english = vocabularies(config.vocabulary)
     numbers = [(german.encode(a), english.encode(b)) for a, b in zip(*pairs, strict=True)]
     short = [pair for pair in numbers if max(map(len, pair)) < config.length]
     source = padded([a for a, _ in short], config.length)
@@ -126,7 +128,7 @@ def examples(config: Config) -> tuple[Any, Any]:
 
 def translations(config: Config, variables: nn.Variables, sentences: list[str]) -> list[str]:
     """Search for the likeliest translation of each sentence."""
-    (german, english), model = vocabularies(config), build(config)
+    (german, english), model = vocabularies(config.vocabulary), build(config)
     read, write = (nn.Variables(variables.params[name], {}) for name in ("encoder", "decoder"))
     found = []
     for start in range(0, len(sentences), 50):
