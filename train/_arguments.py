@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from ._callback import Callback
-from ._check import check_kind, checked_count, checked_data
+from ._check import check_kind, checked_count
+from ._evaluate import check_examples
 from ._layout import Layout
 from ._objective import Batch, Objective
 from ._state import TrainState
+from .data import Pass
 
 
 def check_arguments(
     objective: Objective,
     counts: Mapping[str, int | None],
-    validation: Batch | None,
+    validation: Batch | Pass | None,
     callbacks: Sequence[Callback],
     state: TrainState | None,
     layout: Layout | None,
@@ -23,8 +25,7 @@ def check_arguments(
         if count is not None or name not in ("every", "patience"):
             checked_count("fit", name, count)
     if validation is not None:
-        checked_data("fit, validation", validation)
-        objective.check(validation)
+        check_examples("fit, validation", objective, validation)
     elif (patience := counts["patience"]) is not None:
         raise ValueError(f"fit: {patience=} needs validation= data to be patient about")
     for callback in callbacks:

@@ -32,7 +32,7 @@ from .checkpoint import Checkpoints, writable
 from .checkpoint import checkpoints as written
 from .checkpoint._runs import Lock, Writer, newest
 from .checkpoint._tree import begin
-from .data import Source, steps_until
+from .data import Pass, Source, steps_until
 
 _DEFAULT = Checkpoints()
 
@@ -47,7 +47,7 @@ def fit(
     seed: int = 0,
     weights: Any = None,
     microbatches: int = 1,
-    validation: Batch | None = None,
+    validation: Batch | Pass | None = None,
     every: int | None = None,
     patience: int | None = None,
     callbacks: Sequence[Callback] = (),
@@ -79,7 +79,8 @@ def fit(
         seed: decides parameters, data order and noise.
         weights: (examples,), what each example weighs in the loss.
         microbatches: parts of a batch that are computed one after another, to save memory.
-        validation: data to evaluate for each row of the history.
+        validation: data to evaluate for each row of the history; a `data.Pass` where they do not
+            lie in memory whole.
         every: steps from one row to the next; by default a row is written after each epoch.
         patience: stop after so many rows without a lower validation loss.
         callbacks: called as callback(event, view) at the "start", after each "row", at the "end".
@@ -231,7 +232,7 @@ def _history_writer(folder: Path | None) -> list[Callback]:
     return [write]
 
 
-def _trace(program: Program, spec: TrainState, feed: Feed, validation: Batch | None) -> None:
+def _trace(program: Program, spec: TrainState, feed: Feed, validation: Batch | Pass | None) -> None:
     """Trace all of it before anything is compiled: what does not fit together raises now."""
     chunk.eval_shape(program, spec, feed.take(0)[0], np.int32(0))
     if validation is not None:

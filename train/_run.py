@@ -31,7 +31,7 @@ from ._rows import Rows
 from ._speed import Speed, peak, step_flops
 from ._state import TrainState, copied
 from .checkpoint._runs import Writer
-from .data import index
+from .data import Pass, index
 
 # A chunk's length; an interrupt waits for two at most. Each begins with memory that the system has
 # to clear: at an eighth of a second this took a fifth of a small convolutional network's time.
@@ -50,7 +50,7 @@ class Run:
         record: Record,
         best: Variables | None,
         *,
-        validation: Batch | None = None,
+        validation: Batch | Pass | None = None,
         patience: int | None = None,
         callbacks: Sequence[Callback] = (),
         writer: Writer | None = None,
@@ -59,7 +59,8 @@ class Run:
         self.program, self.feed, self.rows = program, feed, rows
         self.state, self.record, self.best = state, record, best
         where = None if program.layout is None else program.layout.everywhere
-        self.validation = None if validation is None else put(validation, where)
+        as_it_is = validation is None or isinstance(validation, Pass)
+        self.validation = validation if as_it_is else put(validation, where)
         self.patience, self.callbacks = patience, callbacks
         self.writer, self.metadata = writer, dict(metadata or {})
         self.step = self._read = int(state.step)  # taken; taken and read

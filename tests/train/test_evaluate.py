@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from laminax import nn, train
+from laminax import nn, optim, train
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(9, 3))
@@ -83,3 +83,58 @@ def test_the_caller_keeps_variables_and_data():
     variables = nn.Variables({"w": jnp.asarray(W, jnp.float32), "b": jnp.zeros(1)}, {})
     train.evaluate(OBJECTIVE, variables, data)
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((data, variables)))
+
+
+@pytest.mark.parametrize("sizes", [(4, 4, 1), (3, 3, 3), (9,), (2, 4, 3)])
+def test_a_pass_counts_every_example_once(sizes):
+    ends = np.cumsum(sizes)
+    parts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    with jax.enable_x64(True):
+        variables = nn.Variables({"w": jnp.asarray(W), "b": jnp.zeros(1)}, {})
+        pairs = train.data.once(lambda: ((X[part], Y[part]) for part in parts))
+        got = train.evaluate(OBJECTIVE, variables, pairs)
+        predicted = train.predict(MODEL, variables, train.data.once(lambda: (X[p] for p in parts)))
+    error = X @ W - Y
+    assert got == pytest.approx({"loss": np.square(error).mean(), "bias": error.mean()}, rel=1e-13)
+    np.testing.assert_allclose(predicted, X @ W, rtol=1e-13)
+
+
+def test_a_pass_is_compiled_for_one_size_of_batch(compiles):
+    model = nn.mlp(5, 1)  # of which no other test has compiled anything
+    objective = train.supervised(model, nn.losses.squared_error)
+    x, y = X.astype(np.float32), Y.astype(np.float32)
+    variables = model.init(jax.random.key(0), x)
+    train.evaluate(objective, variables, train.data.in_order((x, y), batch_size=4))
+    assert compiles.count("jit(_pass)") == 1
+
+
+@pytest.mark.parametrize("layout", ["none", "data parallel"])
+def test_validation_by_a_pass_is_validation_in_memory(layout):
+    x, y = X.astype(np.float32), Y.astype(np.float32)
+    laid = train.data_parallel(train.mesh(data=8)) if layout != "none" else None
+
+    def history(validation):
+        result = train.fit(
+            OBJECTIVE, optim.adam(0.1), (x[:8], y[:8]), batch_size=8, epochs=4, layout=laid,
+            validation=validation, patience=3, progress=False,
+        )  # fmt: skip
+        return result.history
+
+    memory = history((x, y))
+    disk = history(train.data.in_order((x, y), batch_size=4))
+    for name in ("loss", "validation_loss", "validation_bias"):
+        np.testing.assert_allclose(disk[name], memory[name], rtol=1e-5, err_msg=name)
+
+
+def test_a_bad_pass_says_what_is_wrong():
+    variables = nn.Variables({"w": jnp.asarray(W), "b": jnp.zeros(1)}, {})
+    holes = train.data.once(lambda: [(X[:4], Y[:4]), (np.full((2, 3), np.nan), Y[:2])])
+    with pytest.raises(ValueError, match="evaluate: data must be finite, got nan"):
+        train.evaluate(OBJECTIVE, variables, holes)
+    with pytest.raises(TypeError, match="predict: lengths: a pass has no side inputs"):
+        train.predict(MODEL, variables, train.data.in_order(X), lengths=np.ones(9))
+    with pytest.raises(ValueError, match="fit, validation: data must be finite"):
+        train.fit(
+            OBJECTIVE, optim.sgd(0.1), (X, Y), batch_size=9,
+            validation=train.data.in_order((X * np.nan, Y)),
+        )  # fmt: skip

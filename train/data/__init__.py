@@ -22,6 +22,9 @@ from ._membrane import membrane as membrane
 from ._multi30k import Translations as Translations
 from ._multi30k import multi30k as multi30k
 from ._multi30k import read_lines as read_lines
+from ._pass import Pass as Pass
+from ._pass import in_order as in_order
+from ._pass import once as once
 from ._sampling import class_weights as class_weights
 from ._sampling import weighted_index as weighted_index
 from ._source import Divisible as Divisible

@@ -95,7 +95,7 @@ def padded_batches(n: int, batch_size: int) -> tuple[NDArray[np.int32], NDArray[
     >>> rows.tolist(), weights.tolist()
     ([[0, 1, 2], [3, 4, 0]], [[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
     """
-    _check_sizes("padded_batches", batch_size, n)
+    check_sizes("padded_batches", batch_size, n)
     slots = np.arange(-(-n // batch_size) * batch_size, dtype=np.int32).reshape(-1, batch_size)
     real = slots < n
     return np.where(real, slots, np.int32(0)), real.astype(np.float32)
@@ -184,10 +184,11 @@ def check_stream(where: str, key: jax.Array, batch_size: int, n: int) -> None:
         raise TypeError(
             f"{where}: key is {key!r}; it must be one typed key: make it with jax.random.key(seed)."
         )
-    _check_sizes(where, batch_size, n)
+    check_sizes(where, batch_size, n)
 
 
-def _check_sizes(where: str, batch_size: int, n: int) -> None:
+def check_sizes(where: str, batch_size: int, n: int) -> None:
+    """Raise ValueError for sizes that cannot be."""
     if not 1 <= n < _EXAMPLES:
         raise ValueError(
             f"{where}: the data holds n = {n} examples; between 1 and 2**30 - 1 are supported."
