@@ -21,6 +21,7 @@ from ._layouts import tensor_parallel as tensor_parallel
 from ._loop import fit as fit
 from ._loop import steps_for as steps_for
 from ._mesh import mesh as mesh
+from ._multitask import multitask as multitask
 from ._objective import Aux as Aux
 from ._objective import Objective as Objective
 from ._objective import supervised as supervised

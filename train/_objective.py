@@ -10,7 +10,8 @@ change the answer.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -98,25 +99,56 @@ def supervised(
         raise ValueError("supervised: 'loss' is the name of the loss itself; rename the metric")
 
     def init(key: jax.Array, batch: Batch) -> Variables:
-        x, _, side = _parts(batch)
+        x, _, side = parts(batch)
         return model.init(key, x, **side)
 
     def evaluated(params: Any, state: Any, batch: Batch, ctx: Context) -> tuple[PerExample, Aux]:
-        x, y, side = _parts(batch)
+        x, y, side = parts(batch)
         ctx = dataclasses.replace(ctx, side={**ctx.side, **side})
         y_hat, state = model.apply(params, state, x, ctx)
         value = priced(loss(y_hat, y), state, ctx)
         return value, Aux(state, {name: metric(y_hat, y) for name, metric in metrics.items()})
 
     def check(data: Batch) -> None:
-        x, y, side = _parts(data)
-        if loss is cross_entropy and jnp.issubdtype(jnp.result_type(y), jnp.integer):
-            logits = jax.eval_shape(
-                lambda x, side: model(model.init(jax.random.key(0), x, **side), x, **side), x, side
-            )
-            check_labels(y, logits.shape[-1])
+        x, y, side = parts(data)
+        if loss is cross_entropy:  # of others no outputs are needed
+            check_classes(loss, outputs_spec(model, x, side), y)
 
     return Objective(init, evaluated, check)
+
+
+def outputs_spec(model: Layer, x: Any, side: Mapping[str, Any]) -> Any:
+    """Shapes and dtypes of the model's outputs."""
+    return jax.eval_shape(
+        lambda x, side: model(model.init(jax.random.key(0), x, **side), x, **side), x, side
+    )
+
+
+def check_classes(loss: Callable[[Any, Any], PerExample], y_hat: Any, y: Any) -> None:
+    """Raise ValueError for class labels outside the outputs; of `y_hat` the shape is read."""
+    if loss is cross_entropy and jnp.issubdtype(jnp.result_type(y), jnp.integer):
+        check_labels(y, y_hat.shape[-1])
+
+
+def one_number(where: str, value: PerExample, batch: Batch) -> jax.Array:
+    """Return a loss that is to be added to others, once it is known to be a number an example.
+
+    Raises:
+        ValueError: it is a pair, or not per example.
+    """
+    if isinstance(value, tuple):
+        raise ValueError(
+            f"{where}: must be one number an example, got a pair (sum, count), and no sum of pairs "
+            "weighs each by its own count; divide the one by the other"
+        )
+    reduced(value, None, where, batch_size_of(batch))
+    return value
+
+
+def added(values: Sequence[jax.Array]) -> jax.Array:
+    """The sum of losses that may be of several precisions, in float32 or wider."""
+    with jax.numpy_dtype_promotion("standard"):
+        return functools.reduce(jnp.add, values, jnp.zeros((), jnp.float32))
 
 
 def priced(value: PerExample, state: Any, ctx: Context) -> PerExample:
@@ -173,7 +205,8 @@ def _float(value: Any) -> jax.Array:
         return jnp.asarray(value, jnp.promote_types(jnp.result_type(value), jnp.float32))
 
 
-def _parts(batch: Batch) -> tuple[Any, Any, Mapping[str, Any]]:
+def parts(batch: Batch) -> tuple[Any, Any, Mapping[str, Any]]:
+    """Return x, y and the side inputs of a batch."""
     several = isinstance(batch, tuple | list)
     if not several or len(batch) not in (2, 3):
         raise TypeError(

@@ -6,19 +6,17 @@ That is the gradient of ℓ_1 + … + ℓ_K where the other players' parameters,
 leave, enter each ℓ_k as constants; so it is one objective.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 
 from laminax._paths import assign_all, check_pattern
 from laminax.nn import Context, Variables
 from laminax.nn.losses import PerExample
 
 from ._check import check_kind
-from ._objective import Aux, Batch, Objective, batch_size_of, reduced
+from ._objective import Aux, Batch, Objective, added, one_number
 
 Loss: TypeAlias = Callable[[Any, Any, Batch, Context], tuple[PerExample, Aux]]
 
@@ -94,10 +92,10 @@ def players(
             # The state holds what the players before have made of their parameters.
             state = jax.lax.stop_gradient(state)
             value, (state, told) = loss(own, state, batch, ctx.child(pattern))
-            values.append(_checked(pattern, value, batch))
+            values.append(one_number(f"players: the loss of {pattern!r}", value, batch))
             metrics = _added(metrics, {f"loss {pattern}": values[-1]}, pattern)
             metrics = _added(metrics, told, pattern)
-        return _sum(values), Aux(state, metrics)
+        return added(values), Aux(state, metrics)
 
     return Objective(made, together)
 
@@ -117,17 +115,6 @@ def _held(params: Any, free: list[bool]) -> Any:
     return jax.tree.unflatten(structure, held)
 
 
-def _checked(pattern: str, value: PerExample, batch: Batch) -> jax.Array:
-    where = f"players: the loss of {pattern!r}"
-    if isinstance(value, tuple):
-        raise ValueError(
-            f"{where}: must be one number an example, got a pair (sum, count), and no sum of pairs "
-            "weighs each by its own count; divide the one by the other"
-        )
-    reduced(value, None, where, batch_size_of(batch))
-    return value
-
-
 def _added(
     metrics: Mapping[str, PerExample], more: Mapping[str, PerExample], pattern: str
 ) -> dict[str, PerExample]:
@@ -139,8 +126,3 @@ def _added(
             "another player; rename the metric"
         )
     return {**metrics, **more}
-
-
-def _sum(values: list[jax.Array]) -> jax.Array:
-    with jax.numpy_dtype_promotion("standard"):  # losses of several precisions, the sum in float32
-        return functools.reduce(jnp.add, values, jnp.zeros((), jnp.float32))
