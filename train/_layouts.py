@@ -32,7 +32,7 @@ def data_parallel(mesh: Mesh, *, batch_axis: str = "data") -> Layout:
     True
     """
     _check_axes("data_parallel", mesh, [batch_axis])
-    return Layout(mesh, lambda params: [()] * len(jax.tree.leaves(params)), batch_axis)
+    return Layout(mesh, _whole, batch_axis)
 
 
 def fully_sharded(mesh: Mesh, *, axis: str = "data") -> Layout:
@@ -145,7 +145,11 @@ def sequence_parallel(mesh: Mesh, *, batch_axis: str = "data", time_axis: str = 
             f"{where}: {batch_axis!r} cannot cut both batch and time; make a mesh of two axes, as "
             "train.mesh(data=2, time=-1)"
         )
-    return Layout(mesh, lambda params: [()] * len(jax.tree.leaves(params)), batch_axis, time_axis)
+    return Layout(mesh, _whole, batch_axis, time_axis)
+
+
+def _whole(params: Any) -> list[Axes]:
+    return [()] * len(jax.tree.leaves(params))
 
 
 def _names(axis: str | tuple[str, ...] | None) -> tuple[str, ...]:

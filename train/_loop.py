@@ -13,10 +13,11 @@ import optax
 
 from ._arguments import check_arguments
 from ._callback import Callback, View
-from ._check import check_kind, checked_batch_size, checked_count, checked_data, checked_weights
+from ._check import check_kind, checked_batch_size, checked_count, checked_data
 from ._chunk import Program, chunk
 from ._evaluate import trace_scores
-from ._feed import Feed, Resident, Streaming
+from ._feed import Feed
+from ._feed_of import feed_of
 from ._interrupt import Interrupts
 from ._layout import Layout
 from ._objective import Batch, Objective
@@ -27,7 +28,7 @@ from ._result import Diverged, Result
 from ._resume import about, restored
 from ._rows import Rows
 from ._run import Run
-from ._state import TrainState, copied, init
+from ._state import TrainState, copied, data_key, init
 from .checkpoint import Checkpoints, writable
 from .checkpoint import checkpoints as written
 from .checkpoint._runs import Lock, Writer, newest
@@ -72,8 +73,10 @@ def fit(
         objective: what to minimize.
         optimizer: one of `optim`, or any optax transform.
         data: a pytree of arrays with a common leading axis, `(x, y)` for `supervised`, which is put
-            on the device; or a stream of batches, a `data.Source`, of which each of several
-            processes reads its own share, where it is `data.Divisible`.
+            on the device, or read in the same order from the host where NumPy arrays would take
+            more than half of its memory and nothing weighs them; or a stream of batches, a
+            `data.Source`, of which each of several processes reads its own share, where it is
+            `data.Divisible`.
         epochs: passes over the data to make.
         batch_size: examples a step; of a stream, its own.
         seed: decides parameters, data order and noise.
@@ -115,7 +118,8 @@ def fit(
             stack.enter_context(contextlib.closing(Lock(folder)))
         found = newest(folder) if folder is not None and resume else None
         _check_cut(data, batch_size, microbatches, layout)
-        feed = _feed(data, batch_size, weights, layout, found and found[1]["stream"])
+        order = functools.partial(data_key, seed, state)
+        feed = feed_of(data, batch_size, weights, order, layout, found and found[1]["stream"])
         stack.enter_context(contextlib.closing(feed))
         objective.check(feed.sample)
         new = functools.partial(init, objective, optimizer, feed.spec, seed=seed, layout=layout)
@@ -206,19 +210,6 @@ def _check_cut(
     size = data.batch_size if isinstance(data, Source) else batch_size
     if layout is not None:
         layout.check_batch(checked_count("fit", "batch_size", size), microbatches)
-
-
-def _feed(
-    data: Batch | Source, batch_size: int, weights: Any, layout: Layout | None, position: Any
-) -> Feed:
-    if isinstance(data, Source):
-        if weights is not None:
-            raise ValueError("fit: a stream has no weights; put them into its batches and the loss")
-        return Streaming(data, position, layout)
-    examples = checked_data("fit", data)
-    checked_batch_size("fit", batch_size, examples)
-    weights = checked_weights("fit", weights, examples)
-    return Resident(data, weights, batch_size, layout)
 
 
 def _history_writer(folder: Path | None) -> list[Callback]:

@@ -107,6 +107,11 @@ def copied(tree: Any) -> Any:
     return _copied(tree)
 
 
+def data_key(seed: int, state: TrainState | None) -> jax.Array:
+    """Return the `data_key` of a state, or of those that `init` makes with a seed."""
+    return part_key(jax.random.key(np.uint32(seed)) if state is None else state.key, "data")
+
+
 def part_key(key: jax.Array, part: str) -> jax.Array:
     """Return the run's key for one purpose: "data", "step"."""
     return jax.random.fold_in(key, zlib.crc32(part.encode()))

@@ -4,11 +4,12 @@ import functools
 import threading
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from laminax import nn, optim, train
-from laminax.train import _blocks
+from laminax.train import _blocks, _feed_of
 
 from .broken_runs import Broken, bits, break_at_step, untimed, wait_for_writer
 
@@ -227,3 +228,44 @@ def test_batches_of_several_shapes_train_and_go_on(step, tmp_path, compiles):
     )
     assert told(rest)[1]["step"] == told(whole)[1]["step"]
     np.testing.assert_allclose(rest.history["loss"], whole.history["loss"], rtol=1e-6)
+
+
+class Device:
+    def __init__(self, limit):
+        self.memory_stats = lambda: {"bytes_limit": limit}
+
+
+def test_examples_may_take_half_of_the_memory(monkeypatch):
+    assert _feed_of.fits((X, Y)), "a CPU does not tell"
+    held = X.nbytes + Y.nbytes
+    for limit, there in ((2 * held, True), (2 * held - 1, False)):
+        monkeypatch.setattr(jax, "local_devices", lambda limit=limit: [Device(limit)])
+        assert _feed_of.fits((X, Y)) == there
+    assert _feed_of.fits((jnp.asarray(X), jnp.asarray(Y))), "they are there already"
+
+
+def test_what_would_fill_the_device_is_read_from_the_host_to_the_same_bits(monkeypatch):
+    begun = []
+    begin = _feed_of.Streaming
+
+    def streaming(*args):
+        begun.append(args)
+        return begin(*args)
+
+    monkeypatch.setattr(_feed_of, "fits", lambda data: False)
+    monkeypatch.setattr(_feed_of, "Streaming", streaming)
+    assert told(fit((X, Y), batch_size=12)) == told(resident())
+    state = train.init(OBJECTIVE, ADAM, (X, Y), seed=0)
+    assert told(fit((X, Y), batch_size=12, state=state)) == told(resident())
+    assert len(begun) == 2
+    fit((X, Y), batch_size=12, weights=np.ones(40))
+    assert len(begun) == 2, "weighted examples stay on the device"
+
+
+def test_of_examples_read_from_the_host_all_labels_are_checked(monkeypatch):
+    monkeypatch.setattr(_feed_of, "fits", lambda data: False)
+    classifier = train.supervised(nn.dense(2), nn.losses.cross_entropy)
+    labels = np.zeros(40, int)
+    labels[-1] = 2
+    with pytest.raises(ValueError, match=r"labels: must lie in \[0, 2\), got 2 at index 39"):
+        train.fit(classifier, ADAM, (X, labels), batch_size=4, progress=False)
