@@ -8,6 +8,6 @@ from ._memory_attention import additive_attention as additive_attention
 from ._memory_attention import dot_attention as dot_attention
 from ._positions import learned_positions as learned_positions
 from ._positions import sinusoidal_positions as sinusoidal_positions
-from ._ring import ring_attention as ring_attention
+from ._ring_attention import ring_attention as ring_attention
 from ._rotary import alibi as alibi
 from ._rotary import rotary as rotary

@@ -26,7 +26,7 @@ from .._regularization._dropout import dropout as dropped
 from ._attend import WHOLE, attend, causal_spans, join_heads, split_heads
 from ._cache import answered, empty_cache, extended
 from ._positions import positions_of
-from ._ring import Places, ring_attend
+from ._ring import Drop, Places, ring_attend
 from ._rotary import Position
 
 
@@ -140,6 +140,17 @@ def weight_dropout(rate: float, ctx: Context) -> Callable[[int, jax.Array], jax.
     return lambda block, p: layer.apply({}, {}, p, ctx.child(f"block_{block}"))[0]
 
 
+def block_dropout(rate: float, ctx: Context) -> tuple[Drop, jax.Array | None]:
+    """Return dropout given a key, and the key to make others of; None where nothing is dropped."""
+    layer = dropped(rate)
+
+    def drop(key: jax.Array, p: jax.Array) -> jax.Array:
+        kept: jax.Array = layer.apply({}, {}, p, Context(key, train=True))[0]
+        return kept
+
+    return drop, ctx.child("blocks").key_for("attention") if rate and ctx.train else None
+
+
 def _mix(
     heads: int,
     kv_heads: int,
@@ -174,8 +185,8 @@ def _mix(
         places = Places(steps, positions, real)
         q, k, v = split(x, positions)
         if ctx._sequence is not None:
-            _check_undropped(rate, ctx)
-            return join_heads(ring_attend(q, k, v, places, look, ctx._sequence)), state
+            y = ring_attend(q, k, v, places, look, ctx._sequence, *block_dropout(rate, ctx))
+            return join_heads(y), state
         mask, added = look(places, places)
         spans = causal_spans(time, window) if causal else WHOLE
         drop = weight_dropout(rate, ctx)
@@ -210,14 +221,6 @@ def _time(x: Any) -> int:
     if len(x.shape) != 3:
         raise ValueError(f"attention: x must be (batch, time, features), got {describe(x)}")
     return int(x.shape[1])
-
-
-def _check_undropped(rate: float, ctx: Context) -> None:
-    if rate and ctx.train:
-        raise ValueError(
-            f"attention: the attention weights of a ring are not dropped, got dropout={rate}; give "
-            "dropout=0, and drop the branches instead, or leave out ring_attention"
-        )
 
 
 def _visible(

@@ -11,10 +11,11 @@ of p = e^{s - L} again, while the gradients of keys and values travel round with
 
     dv = pᵀ dy,    ds = p (dy vᵀ - Σ dy y),    dq = ds k / √d,    dk = dsᵀ q / √d
 
-So no device ever holds more keys than two parts, or scores than one block (time / n)².
+So no device ever holds more keys than two parts, or scores than one block (time / n)². Where
+dropout multiplies p by d, which is 0 or 1 / keep, v meets d e on the way and dp is d (dy vᵀ) on the
+way back; each block of d is drawn twice from the key of the block.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -25,9 +26,6 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 from .._core._checks import wide_dtype
-from .._core._factory import LayerLike, as_layer, wrapper
-from .._core._layer import Context, Layer, Params, State
-from .._core._wrappers import around
 from ._attend import FLOOR, UNSEEN
 
 
@@ -42,62 +40,34 @@ class Places(NamedTuple):
 Look: TypeAlias = Callable[[Places, Places], tuple[jax.Array | None, jax.Array | None]]
 """`look(queries, keys)`: the mask and the bias of a block, as `attend` takes them."""
 
+Drop: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
+"""`drop(key, p)`: dropout of a block of weights."""
 
-@wrapper
-def ring_attention(layer: LayerLike, sharding: NamedSharding, /) -> Layer:
-    """Layer whose self-attentions pass keys and values round the devices that share a sequence.
 
-    For sequences too long for one device: x (batch, time, ...) lies in parts along both axes, and
-    no device ever holds the keys of the others, or a block of scores longer than its own part, on
-    the way back either. Answers and gradients are those of `attention` up to the order of sums, and
-    the more devices, the longer the sequence may be. A cell's steps are those of the layer itself;
-    cross-attention is left to the compiler, which gathers the memory.
+class Ring(NamedTuple):
+    """What is the same for every device and turn."""
 
-    Args:
-        layer: a model, whatever it is made of; each `attention` inside is meant.
-        sharding: `NamedSharding(mesh, PartitionSpec(batch axis, time axis))`, how x lies; that of
-            a run is `train.sequence_parallel(mesh).sequences`.
-
-    Raises:
-        TypeError: no `NamedSharding`.
-        ValueError: one that does not name an axis of the mesh for time; when called, a time that
-            this axis does not divide; training with dropout of the attention weights.
-
-    Source: Liu, Zaharia and Abbeel, Ring attention with blockwise transformers for near-infinite
-    context, 2023.
-
-    >>> from jax.sharding import AxisType
-    >>> from laminax import nn
-    >>> mesh = jax.make_mesh((1, 1), ("data", "time"), axis_types=(AxisType.Auto,) * 2)
-    >>> plain = nn.gpt(5, layers=2, heads=2, features=8, context=16)
-    >>> model = nn.ring_attention(plain, NamedSharding(mesh, PartitionSpec("data", "time")))
-    >>> x = jnp.arange(8)[None] % 5
-    >>> variables = model.init(jax.random.key(0), x)
-    >>> bool(jnp.allclose(model(variables, x), plain(variables, x), atol=1e-5))
-    True
-    """
-    if not isinstance(sharding, NamedSharding):
-        raise TypeError(
-            f"ring_attention: sharding must be a NamedSharding, got {type(sharding).__name__}; as "
-            "NamedSharding(mesh, PartitionSpec('data', 'time'))"
-        )
-    if len(sharding.spec) < 2 or not isinstance(sharding.spec[1], str):
-        raise ValueError(
-            f"ring_attention: sharding must name one axis of the mesh for time, got "
-            f"{sharding.spec}; as PartitionSpec('data', 'time')"
-        )
-    inner = as_layer(layer)
-
-    def apply(params: Params, state: State, x: Any, ctx: Context) -> tuple[Any, State]:
-        return inner.apply(params, state, x, dataclasses.replace(ctx, _sequence=sharding))
-
-    return around(inner, apply=apply)
+    look: Look
+    drop: Drop
+    axis: str  # of the mesh, along which time is cut
+    ways: int
+    batch: Any  # the axes of the mesh along which examples are cut
 
 
 def ring_attend(
-    q: jax.Array, k: jax.Array, v: jax.Array, places: Places, look: Look, sharding: NamedSharding
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    places: Places,
+    look: Look,
+    sharding: NamedSharding,
+    drop: Drop = lambda key, p: p,
+    key: jax.Array | None = None,
 ) -> jax.Array:
-    """Attend as `attend` does: q (batch, heads, time, d), k and v of kv heads, to y like q."""
+    """Attend as `attend` does: q (batch, heads, time, d), k and v of kv heads, to y like q.
+
+    Nothing is dropped where there is no key. Which weights are depends on how the sequence is cut.
+    """
     batch, axis = sharding.spec[:2]
     ways = _ways(sharding, axis)
     if q.shape[2] % ways:
@@ -112,13 +82,13 @@ def ring_attend(
     real = None if places.real is None else PartitionSpec(batch, axis)
     lie = Places._make((PartitionSpec(axis), apart, real))
     run = jax.shard_map(
-        functools.partial(_ring, look, axis, ways),
+        functools.partial(_ring, Ring(look, drop, axis, ways, batch)),
         mesh=sharding.mesh,
-        in_specs=(heads, heads, heads, lie),
+        in_specs=(heads, heads, heads, lie, None if key is None else PartitionSpec()),
         out_specs=heads,
         check_vma=False,
     )
-    answer: jax.Array = run(q, k, v, places)
+    answer: jax.Array = run(q, k, v, places, key)
     return answer
 
 
@@ -127,16 +97,16 @@ def _ways(sharding: NamedSharding, axes: str | tuple[str, ...] | None) -> int:
     return math.prod(sharding.mesh.shape[name] for name in names)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _ring(
-    look: Look, axis: str, ways: int, q: jax.Array, k: jax.Array, v: jax.Array, places: Places
+    ring: Ring, q: jax.Array, k: jax.Array, v: jax.Array, places: Places, key: jax.Array | None
 ) -> jax.Array:
     """On each device: from its own parts of q, k and v to its own part of y."""
-    return _forward(look, axis, ways, q, k, v, places)[0]
+    return _forward(ring, q, k, v, places, key)[0]
 
 
 def _forward(
-    look: Look, axis: str, ways: int, q: jax.Array, k: jax.Array, v: jax.Array, places: Places
+    ring: Ring, q: jax.Array, k: jax.Array, v: jax.Array, places: Places, key: jax.Array | None
 ) -> tuple[jax.Array, Any]:
     rows = _grouped(q * q.shape[-1] ** -0.5, k.shape[1])
     wide = wide_dtype(q)
@@ -144,46 +114,61 @@ def _forward(
     def meet(met: Any, keys: Any) -> tuple[Any, Any]:
         top, total, y = met
         k, v, there = keys
-        s = _scores(rows, k, look, places, there)
+        s = _scores(rows, k, ring.look, places, there)
         higher = jnp.maximum(top, s.max(-1, keepdims=True))
         e, less = jnp.exp(s - higher), jnp.exp(top - higher)
-        more = _product("bkgts,bksd->bkgtd", e.astype(v.dtype), v, wide)
+        kept = _dropped(ring, key, places, there, e)
+        more = _product("bkgts,bksd->bkgtd", kept.astype(v.dtype), v, wide)
         met = higher, total * less + e.sum(-1, keepdims=True), y * less + more
         return met, keys
 
     nothing = jnp.full((*rows.shape[:-1], 1), FLOOR, wide)
     met = nothing, jnp.zeros_like(nothing), jnp.zeros(rows.shape, wide)
-    (top, total, y), _ = _round(meet, met, (k, v, places), axis, ways)
+    (top, total, y), _ = _round(meet, met, (k, v, places), ring.axis, ring.ways)
     seen = jnp.where(total == 0, 1, total)
     y = (y / seen).reshape(q.shape).astype(v.dtype)
     # Where nothing is seen every score is so low that e^{s - L} is 0, whatever L.
-    return y, (q, k, v, places, y, top + jnp.log(seen))
+    return y, (q, k, v, places, key, y, top + jnp.log(seen))
 
 
-def _backward(look: Look, axis: str, ways: int, kept: Any, dy: jax.Array) -> tuple[Any, ...]:
-    q, k, v, places, y, log_total = kept
+def _backward(ring: Ring, kept: Any, dy: jax.Array) -> tuple[Any, ...]:
+    q, k, v, places, key, y, log_total = kept
     scale, wide = q.shape[-1] ** -0.5, wide_dtype(q)
     rows, dy_rows = _grouped(q * scale, k.shape[1]), _grouped(dy, k.shape[1])
     along = (dy.astype(wide) * y.astype(wide)).sum(-1).reshape(log_total.shape)
 
     def meet(dq: jax.Array, keys: Any) -> tuple[jax.Array, Any]:
         k, v, there, dk, dv = keys
-        p = jnp.exp(_scores(rows, k, look, places, there) - log_total)
-        ds = p * (_product("bkgtd,bksd->bkgts", dy_rows, v, wide) - along)
-        p, ds = p.astype(v.dtype), ds.astype(k.dtype)
-        dv = dv + _product("bkgts,bkgtd->bksd", p, dy_rows, wide)
+        p = jnp.exp(_scores(rows, k, ring.look, places, there) - log_total)
+        dp = _product("bkgtd,bksd->bkgts", dy_rows, v, wide)
+        drop = functools.partial(_dropped, ring, key, places, there)
+        ds = (p * (drop(dp) - along)).astype(k.dtype)
+        dv = dv + _product("bkgts,bkgtd->bksd", drop(p).astype(v.dtype), dy_rows, wide)
         dk = dk + _product("bkgts,bkgtd->bksd", ds, rows, wide)
         return dq + _product("bkgts,bksd->bkgtd", ds, k, wide), (k, v, there, dk, dv)
 
     none = jnp.zeros(k.shape, wide)
     keys = k, v, places, none, none
-    dq, (*_, dk, dv) = _round(meet, jnp.zeros(rows.shape, wide), keys, axis, ways)
-    dk, dv = _passed((dk, dv), axis, ways)  # the last turn, home
+    dq, (*_, dk, dv) = _round(meet, jnp.zeros(rows.shape, wide), keys, ring.axis, ring.ways)
+    dk, dv = _passed((dk, dv), ring.axis, ring.ways)  # the last turn, home
     dq = (dq * scale).reshape(q.shape).astype(q.dtype)
-    return dq, dk.astype(k.dtype), dv.astype(v.dtype), None
+    return dq, dk.astype(k.dtype), dv.astype(v.dtype), None, None
 
 
 _ring.defvjp(_forward, _backward)
+
+
+def _dropped(
+    ring: Ring, key: jax.Array | None, here: Places, there: Places, p: jax.Array
+) -> jax.Array:
+    """Drop weights of a block, by a key of its own: of its examples, queries and keys."""
+    if key is None:
+        return p
+    names = (ring.batch,) if isinstance(ring.batch, str) else ring.batch or ()
+    parts = [jax.lax.axis_index(name) for name in names]
+    for number in (*parts, here.steps[0], there.steps[0]):
+        key = jax.random.fold_in(key, number)
+    return ring.drop(key, p)
 
 
 def _round(

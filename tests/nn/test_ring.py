@@ -123,6 +123,65 @@ def test_no_device_holds_more_than_its_part():
     assert "all-gather" in text or "collective" in text
 
 
+def test_dropped_weights_are_dropped_in_the_gradients_too():
+    """Values that are unit vectors show the weights, and so which were dropped in each block."""
+    rate, causal = 0.3, True
+    shapes = (4, 4, 16, 16), (4, 2, 16, 16), (4, 2, 16, 16)
+    q, k, v = (RANDOM.normal(size=shape).astype(np.float32) for shape in shapes)
+    steps = jnp.arange(16)
+
+    def look(rows, cols):
+        return _visible(rows.steps, cols.steps, causal, None, cols.real), None
+
+    def drop(key, p):
+        return jnp.where(jax.random.bernoulli(key, 1 - rate, p.shape), p / (1 - rate), 0)
+
+    def ring(key):
+        places = Places(steps, steps[None], None)
+        return lambda *qkv: ring_attend(*qkv, places, look, ALONG, drop, key)
+
+    def weights(q, k):
+        s = jnp.einsum("bhtd,bhsd->bhts", q, jnp.repeat(k, 2, 1)) / 4
+        return jax.nn.softmax(jnp.where(np.tri(16, dtype=bool), s, -jnp.inf), -1)
+
+    units = jnp.broadcast_to(jnp.eye(16), shapes[2])
+    mask = ring(jax.random.key(3))(q, k, units) / jnp.where(np.tri(16), weights(q, k), 1)
+
+    def by_hand(q, k, v):
+        return jnp.einsum("bhts,bhsd->bhtd", weights(q, k) * mask, jnp.repeat(v, 2, 1))
+
+    seen = np.asarray(mask)[..., np.tri(16, dtype=bool)]
+    assert set(np.round(seen.astype(float), 4).ravel().tolist()) == {0.0, round(1 / (1 - rate), 4)}
+    assert abs((seen == 0).mean() - rate) < 0.03
+    rows = seen.reshape(16, -1)  # of each example and head
+    assert len(np.unique(rows, axis=0)) == 16
+    below = [mask[..., at : at + 4, :4] for at in (4, 8, 12)]  # blocks that are seen whole
+    assert len({np.asarray(block).tobytes() for block in below}) == 3
+
+    ours, back = jax.vjp(ring(jax.random.key(3)), q, k, v)
+    theirs, back_by_hand = jax.vjp(by_hand, q, k, v)
+    cotangent = jnp.asarray(RANDOM.normal(size=ours.shape), jnp.float32)
+    close(ours, theirs)
+    close(back(cotangent), back_by_hand(cotangent))
+    assert (ring(jax.random.key(4))(q, k, v) != ours).any()
+
+
+def test_dropout_of_a_layer_is_met_on_average():
+    layer = nn.attention(4, dropout=0.2)
+    model = nn.ring_attention(layer, ALONG)
+    variables = model.init(jax.random.key(0), X)
+
+    @jax.jit
+    def answers(key):
+        return model.apply(*variables, X, nn.Context(key, train=True))[0]
+
+    keys = jax.random.split(jax.random.key(1), 200)
+    drawn = np.stack([np.asarray(answers(key)) for key in keys])
+    error = drawn.std(0) / 200**0.5
+    assert drawn.std(0).min() > 0
+    assert (np.abs(drawn.mean(0) - layer(variables, X)) < 5 * error).all()
+
+
 def test_every_attention_of_a_model_is_meant():
     model = nn.gpt(11, layers=2, heads=2, features=24, context=128)
     tokens = RANDOM.integers(0, 11, (2, 128)).astype(np.int32)
@@ -159,6 +218,6 @@ def test_what_cannot_be_is_refused():
     variables = model.init(jax.random.key(0), X)
     with pytest.raises(ValueError, match="a sequence of 14 steps cannot be cut into 4 equal parts"):
         model(variables, X[:, :14])
-    with pytest.raises(ValueError, match=r"of a ring are not dropped, got dropout=0\.5"):
-        model.apply(*variables, X, nn.Context(jax.random.key(0), train=True))
+    with pytest.raises(ValueError, match="attention: needs a random key in training"):
+        model.apply(*variables, X, nn.Context(train=True))
     close(model(variables, X), layer(variables, X))  # in evaluation nothing is dropped
