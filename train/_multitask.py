@@ -98,6 +98,10 @@ def multitask(
 
     told = {f"loss {task}": of(task, loss) for task, loss in losses.items()}
     for task, judges in metrics.items():
+        if "loss" in judges:
+            raise ValueError(
+                f"multitask: 'loss' is the name of the loss of {task!r} itself; rename the metric"
+            )
         told |= {f"{name} {task}": of(task, judge) for name, judge in judges.items()}
 
     def check(data: Batch) -> None:

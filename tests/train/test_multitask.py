@@ -86,8 +86,13 @@ def test_all_tasks_are_learned():
             "weights of 'king', but the tasks are",
         ),
         (lambda: objective(metrics={"king": {}}), ValueError, "metrics of 'king', but the tasks"),
+        (
+            lambda: objective(metrics={"kind": {"loss": nn.metrics.accuracy}}),
+            ValueError,
+            "'loss' is the name of the loss of 'kind' itself; rename the metric",
+        ),
     ],
-    ids=["list", "empty", "number", "weights", "metrics"],
+    ids=["list", "empty", "number", "weights", "metrics", "name"],
 )
 def test_bad_arguments_say_what_is_wrong(make, error, words):
     with pytest.raises(error, match=f"multitask: {words}"):
