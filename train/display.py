@@ -117,5 +117,6 @@ def _curves(axes: "Axes", history: History, name: str) -> None:
     if name == "loss" and all(np.min(line.get_ydata()) > 0 for line in axes.get_lines()):
         axes.set_yscale("log")
     axes.set(xlabel="epoch", title=name)
+    axes.locator_params(axis="x", integer=all(float(epoch).is_integer() for epoch in epochs))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

@@ -36,6 +36,16 @@ def test_curves_hold_the_columns_of_the_history(matplotlib):
     assert loss.get_yscale() == "log"
 
 
+@pytest.mark.parametrize("epochs, whole", [(range(1, 21), True), ([0.25, 0.5, 0.75], False)])
+def test_ticks_stand_at_epochs_where_rows_do(epochs, whole, matplotlib):
+    figure = train.plot_history(train.History(epoch=list(epochs), loss=[1.0] * len(epochs)))
+    figure.canvas.draw()
+    low, high = figure.axes[0].get_xlim()
+    ticks = [tick for tick in figure.axes[0].get_xticks() if low <= tick <= high]
+    assert len(ticks) > 2
+    assert all(float(tick).is_integer() for tick in ticks) == whole
+
+
 def test_rates_and_scales_are_no_curves(matplotlib):
     history = train.History({**HISTORY, "loss_scale": [4.0, 8.0, 8.0], "rate */w": [0.1] * 3})
     assert len(train.plot_history(history).axes) == 2
