@@ -109,7 +109,9 @@ def _filled(batches: Iterable[Batch], ways: int = 1) -> Iterator[tuple[Batch, ND
         n = batch_size_of(batch)
         size = max(size, -(-n // ways) * ways)
         (rows,), weights = padded_batches(n, size)
-        yield jax.tree.map(lambda leaf, rows=rows: leaf[rows], batch), weights
+        if n < size:
+            batch = jax.tree.map(lambda leaf, rows=rows: leaf[rows], batch)
+        yield batch, weights
 
 
 def _ahead(parts: Iterator[Any]) -> Iterator[Any]:
