@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from laminax.train._processes import agreed
-from laminax.train.checkpoint import verify
+from laminax.train.checkpoint import restore, verify
 from laminax.train.launch import launch
 
 SCRIPT = """
@@ -97,6 +97,46 @@ def test_each_of_them_writes_its_part(ran):
     held = [sum(f.stat().st_size for f in part.rglob("*") if f.is_file()) for part in parts]
     assert min(held) > 0.5 * max(held)
     assert verify(folder)["state/params/dense_0/w"] == "float32[16, 256]"
+
+
+SAVING = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from laminax import train
+from laminax.train._processes import put
+from laminax.train.checkpoint import _orbax
+
+def full(path, write):
+    raise OSError(28, "No space left on device")
+
+out, me = Path(sys.argv[1]), jax.process_index()
+w = np.arange(32, dtype=np.float32)
+tree = {"w": put(w, NamedSharding(train.mesh(data=-1), PartitionSpec("data")))}
+commit = _orbax.commit
+if me == 1:
+    _orbax.commit = full
+try:
+    train.save(out / "first.orbax", tree)
+except OSError as error:
+    (out / f"{me}.txt").write_text(str(error))
+_orbax.commit = commit
+train.save(out / "second.orbax", tree)
+"""
+
+
+def test_where_one_cannot_write_its_part_all_are_told_and_go_on(tmp_path):
+    script = tmp_path / "saving.py"
+    script.write_text(SAVING)
+    assert launch(str(script), [str(tmp_path)], processes=2) == 0
+    told = [(tmp_path / f"{i}.txt").read_text() for i in range(2)]
+    assert "another process could not write" in told[0] and "it has 1 manifests" in told[0]
+    assert "cannot write" in told[1] and "No space left" in told[1]
+    found = restore(tmp_path / "second.orbax", {"w": np.zeros(32, np.float32)})
+    np.testing.assert_array_equal(found["w"], np.arange(32))
+    with pytest.raises(ValueError, match="is damaged: it has 1 manifests"):
+        verify(tmp_path / "first.orbax")
 
 
 FAILING = """

@@ -63,7 +63,12 @@ def begin(
             _write_manifest(path, document)
         except Exception as error:  # of many kinds
             raise OSError(f"save: cannot write {path}: {error}") from error
-        all_there(key=f"laminax:{path.name}", timeout_ms=_PATIENCE)
+        finally:  # who fails keeps nobody waiting
+            all_there(key=f"laminax:{path.name}", timeout_ms=_PATIENCE)
+        try:
+            _read_manifests(path)
+        except DamageError as error:
+            raise OSError(f"save: another process could not write {path}: {error}") from error
 
     return finish
 
@@ -117,13 +122,13 @@ def opened(path: Path) -> Iterator[Opened]:
 
 
 def _write_manifest(path: Path, document: str) -> None:
+    folder = writable(path / _MANIFESTS)
     told: dict[str, Any] = {
         "processes": jax.process_count(),
         "files": {name: _digest(path / name) for name in _share(sorted(_files(path)))},
     }
     if first():
         told["document"] = document
-    folder = writable(path / _MANIFESTS)
     text = json.dumps(told)
     commit(folder / f"{jax.process_index()}.json", lambda part: part.write_text(text))
 
@@ -143,11 +148,10 @@ def _read_manifests(path: Path) -> tuple[dict[str, str], str]:
 
 
 def _files(path: Path) -> Iterator[str]:
-    """Name the files that orbax wrote."""
-    for file in path.rglob("*"):
-        name = file.relative_to(path)
-        if file.is_file() and name.parts[0] != _MANIFESTS:
-            yield str(name)
+    """Name the files that orbax wrote, and look at no others: those come and go meanwhile."""
+    for top in path.iterdir():
+        if top.name != _MANIFESTS:
+            yield from (str(f.relative_to(path)) for f in [top, *top.rglob("*")] if f.is_file())
 
 
 def _share(names: list[str]) -> list[str]:
