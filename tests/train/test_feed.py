@@ -245,6 +245,7 @@ def test_examples_may_take_half_of_the_memory(monkeypatch):
 
 
 def test_what_would_fill_the_device_is_read_from_the_host_to_the_same_bits(monkeypatch):
+    expected = told(resident())
     begun = []
     begin = _feed_of.Streaming
 
@@ -254,9 +255,9 @@ def test_what_would_fill_the_device_is_read_from_the_host_to_the_same_bits(monke
 
     monkeypatch.setattr(_feed_of, "fits", lambda data: False)
     monkeypatch.setattr(_feed_of, "Streaming", streaming)
-    assert told(fit((X, Y), batch_size=12)) == told(resident())
+    assert told(fit((X, Y), batch_size=12)) == expected
     state = train.init(OBJECTIVE, ADAM, (X, Y), seed=0)
-    assert told(fit((X, Y), batch_size=12, state=state)) == told(resident())
+    assert told(fit((X, Y), batch_size=12, state=state)) == expected
     assert len(begun) == 2
     fit((X, Y), batch_size=12, weights=np.ones(40))
     assert len(begun) == 2, "weighted examples stay on the device"
