@@ -104,9 +104,11 @@ def multitask(
             )
         told |= {f"{name} {task}": of(task, judge) for name, judge in judges.items()}
 
+    outputs = outputs_spec(model)
+
     def check(data: Batch) -> None:
         x, y, side = parts(data)
-        y_hat = _by_task("the output", outputs_spec(model, x, side), tasks)
+        y_hat = _by_task("the output", outputs(x, side), tasks)
         targets = _by_task("y", y, tasks)
         for task, loss in losses.items():
             check_classes(loss, y_hat[task], targets[task])

@@ -109,19 +109,31 @@ def supervised(
         value = priced(loss(y_hat, y), state, ctx)
         return value, Aux(state, {name: metric(y_hat, y) for name, metric in metrics.items()})
 
+    outputs = outputs_spec(model)
+
     def check(data: Batch) -> None:
         x, y, side = parts(data)
         if loss is cross_entropy:  # of others no outputs are needed
-            check_classes(loss, outputs_spec(model, x, side), y)
+            check_classes(loss, outputs(x, side), y)
 
     return Objective(init, evaluated, check)
 
 
-def outputs_spec(model: Layer, x: Any, side: Mapping[str, Any]) -> Any:
-    """Shapes and dtypes of the model's outputs."""
-    return jax.eval_shape(
-        lambda x, side: model(model.init(jax.random.key(0), x, **side), x, **side), x, side
-    )
+def outputs_spec(model: Layer) -> Callable[[Any, Mapping[str, Any]], Any]:
+    """From x and side inputs to shapes and dtypes of the model's outputs, traced once for alike."""
+
+    @functools.lru_cache(maxsize=8)
+    def traced(treedef: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> Any:
+        x, side = jax.tree.unflatten(treedef, leaves)
+        return jax.eval_shape(
+            lambda x, side: model(model.init(jax.random.key(0), x, **side), x, **side), x, side
+        )
+
+    def spec(x: Any, side: Mapping[str, Any]) -> Any:
+        leaves, treedef = jax.tree.flatten(jax.eval_shape(lambda inputs: inputs, (x, side)))
+        return traced(treedef, tuple(leaves))
+
+    return spec
 
 
 def check_classes(loss: Callable[[Any, Any], PerExample], y_hat: Any, y: Any) -> None:

@@ -138,3 +138,20 @@ def test_a_bad_pass_says_what_is_wrong():
             OBJECTIVE, optim.sgd(0.1), (X, Y), batch_size=9,
             validation=train.data.in_order((X * np.nan, Y)),
         )  # fmt: skip
+
+
+def test_batches_that_are_alike_are_looked_through_without_tracing_the_model_again():
+    traced = []
+
+    def apply(params, state, x, ctx):
+        traced.append(x.shape)
+        return MODEL.apply(params, state, x, ctx)
+
+    classifier = train.supervised(nn.Layer(MODEL.init, apply, "counted"), nn.losses.cross_entropy)
+    data = X.astype(np.float32), np.zeros(9, int)
+    variables = classifier.init(jax.random.key(0), data)
+    train.evaluate(classifier, variables, train.data.in_order(data, batch_size=3))
+    assert traced
+    traced.clear()
+    train.evaluate(classifier, variables, train.data.in_order(data, batch_size=3))
+    assert traced == []
