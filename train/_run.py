@@ -59,8 +59,7 @@ class Run:
         self.program, self.feed, self.rows = program, feed, rows
         self.state, self.record, self.best = state, record, best
         where = None if program.layout is None else program.layout.everywhere
-        as_it_is = validation is None or isinstance(validation, Pass)
-        self.validation = validation if as_it_is else put(validation, where)
+        self.validation = validation if isinstance(validation, Pass) else put(validation, where)
         self.patience, self.callbacks = patience, callbacks
         self.writer, self.metadata = writer, dict(metadata or {})
         self.step = self._read = int(state.step)  # taken; taken and read

@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from ..checkpoint import verify
+from ..checkpoint._tree import is_orbax
 from ._folder import read
 from ._train import trained
 
@@ -38,7 +39,7 @@ class Verify:
             FileNotFoundError: there is nothing to verify.
         """
         files = [self.folder]
-        if self.folder.is_dir() and self.folder.suffix != ".orbax":
+        if self.folder.is_dir() and not is_orbax(self.folder):
             kinds = ("*.safetensors", "*.orbax")
             files = sorted(path for kind in kinds for path in self.folder.rglob(kind))
         if not files:

@@ -16,11 +16,11 @@ Take = Callable[[NDArray[np.int32]], Any]
 class Addressed:
     """A pytree of what answers to row numbers, of one length."""
 
-    def __init__(self, where: str, data: Any) -> None:
+    def __init__(self, where: str, data: Any, instead: str) -> None:
         leaves, self._treedef = jax.tree.flatten(
             data, is_leaf=lambda part: hasattr(part, "__next__")
         )
-        self._where, self._take = where, [_taker(where, leaf) for leaf in leaves]
+        self._where, self._take = where, [_taker(where, instead, leaf) for leaf in leaves]
         lengths = [jax.ShapeDtypeStruct(_axes(leaf), np.bool_) for leaf in leaves]
         self.examples = rows(jax.tree.unflatten(self._treedef, lengths))
         if self.examples:
@@ -36,7 +36,7 @@ def _axes(data: Any) -> tuple[int, ...]:
     return tuple(data.shape) if isinstance(data, np.ndarray | jax.Array) else (len(data),)
 
 
-def _taker(where: str, data: Any) -> Take:
+def _taker(where: str, instead: str, data: Any) -> Take:
     """Return what takes rows of one leaf of the data."""
     if isinstance(data, np.ndarray | jax.Array):
         array = data if isinstance(data, np.ndarray) else np.asarray(data)
@@ -44,8 +44,7 @@ def _taker(where: str, data: Any) -> Take:
     if not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
         raise TypeError(
             f"{where}: a {type(data).__name__} does not answer to row numbers; give arrays, or use "
-            f"{'once' if where == 'in_order' else 'iterated'} for what can only be read from front "
-            "to back"
+            f"{instead} for what can only be read from front to back"
         )
     if hasattr(data, "with_format"):
         return _hugging_face(data)

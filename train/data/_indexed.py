@@ -18,7 +18,7 @@ from ._source import Source, State, checked_state
 
 class _Indexed:
     def __init__(self, data: Any, batch_size: int, key: jax.Array) -> None:
-        self._data = Addressed("indexed", data)
+        self._data = Addressed("indexed", data, instead="iterated")
         self.examples = self._data.examples
         self._order = Order("indexed", key, batch_size, self.examples)
         self.batch_size = int(batch_size)

@@ -89,7 +89,7 @@ def in_order(data: Any, *, batch_size: int = 1024) -> Pass:
     >>> [x.tolist() for x in in_order(np.arange(5) ** 2, batch_size=2)]
     [[0, 1], [4, 9], [16]]
     """
-    rows = Addressed("in_order", data)
+    rows = Addressed("in_order", data, instead="once")
     check_sizes("in_order", batch_size, rows.examples)
 
     def make() -> Iterator[Any]:
